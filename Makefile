@@ -1,0 +1,42 @@
+# make demo   sets everything up and runs the main job on embedded data
+# make test   sets everything up, checks style, layers and types, and runs the fast tests
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Real datasets lie beside the checkout where they are shared; tests that need them say so when they are not there.
+DATA_DIR := $(abspath $(CURDIR)/../shared/data)
+ifneq ($(wildcard $(DATA_DIR)),)
+export GRAPHFORGET_DATA ?= $(DATA_DIR)
+endif
+WORKERS ?= 2
+
+.PHONY: setup demo test test-all lint docs clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs]"
+	touch $@
+
+demo: setup
+	$(BIN)/graphforget demo
+
+lint: setup
+	$(BIN)/ruff check graphforget tests benchmarks docs
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not gpu"
+
+test-all: lint
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+docs: setup
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) docs/_build

@@ -1,0 +1,112 @@
+"""Run one benchmark: ``python benchmarks/run.py NAME [--json] [--only KEY=VALUE ...]``.
+
+Each experiment is a small YAML file in ``configs/``; its results are lines of ``results/NAME.jsonl``, each with provenance.
+A cell whose lines are there already is skipped, so an interrupted run continues; trained models are shared through the
+cache under ``GRAPHFORGET_HOME``. ``--tables`` rewrites the tables of ``README.md`` from the committed results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from provenance import provenance  # noqa: E402  (benchmarks are scripts beside each other, not a package)
+
+from graphforget.exceptions import InputError  # noqa: E402
+from graphforget.registry import nearest  # noqa: E402
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = sorted(path.stem for path in (HERE / "configs").glob("*.yaml"))
+    parser.add_argument("name", nargs="?", help=f"one of {', '.join(names)}")
+    parser.add_argument("--json", action="store_true", help="print the result lines as one JSON document")
+    parser.add_argument("--only", action="append", default=[], metavar="KEY=VALUE", help="restrict cells, e.g. --only seed=0 --only size=0.05")
+    parser.add_argument("--tables", action="store_true", help="rewrite the tables of README.md from the results")
+    options = parser.parse_args()
+    try:
+        if options.tables:
+            from tables import write_tables
+
+            write_tables(HERE)
+            return 0
+        if options.name not in names:
+            raise InputError(f"unknown benchmark '{options.name}': {nearest(str(options.name), names)}")
+        records = run(options.name, only=_pairs(options.only), quiet=options.json)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(records, indent=1))
+    else:
+        from tables import print_table
+
+        print_table(options.name, records)
+    return 0
+
+
+def _pairs(texts: list[str]) -> dict[str, Any]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--only expects KEY=VALUE, got '{text}'.")
+        pairs[key] = yaml.safe_load(value)
+    return pairs
+
+
+def run(name: str, *, only: dict[str, Any], quiet: bool) -> list[dict[str, Any]]:
+    """Run the missing cells of a benchmark and return all of its records."""
+    config = yaml.safe_load((HERE / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
+    path = HERE / "results" / f"{name}.jsonl"
+    records = read(path)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if quiet else sys.stdout, flush=True)
+
+    def add(record: dict[str, Any]) -> None:
+        record = {"benchmark": name, **record, "provenance": provenance()}
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        records.append(record)
+
+    if config["experiment"] == "deletion":
+        from deletion import run_deletion
+
+        run_deletion(config, records, add, say, only)
+    elif config["experiment"] == "speed":
+        from speed import run_speed
+
+        run_speed(config, records, add, say)
+    else:
+        raise InputError(f"unknown experiment '{config['experiment']}' in {name}.yaml: use deletion or speed.")
+    return records
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a results file; a last line cut off by an interruption is dropped."""
+    records: list[dict[str, Any]] = []
+    if path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines):
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                if number != len(lines) - 1:
+                    raise InputError(f"line {number + 1} of '{path}' is not JSON; repair or remove it.") from None
+                path.write_text("".join(text + "\n" for text in lines[:-1]), encoding="utf-8")
+    return records
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Training speed as a ratio within one run: our GCN against the same model from PyG's GCNConv."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphforget import seed as seeds
+from graphforget.datasets import load
+from graphforget.models import MODELS
+from graphforget.tasks import TASKS
+
+
+class PyGGCN(nn.Module):
+    """Two ``GCNConv`` layers as a user writes them."""
+
+    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
+        from torch_geometric.nn import GCNConv
+
+        super().__init__()
+        self.first, self.second = GCNConv(in_channels, hidden_channels), GCNConv(hidden_channels, out_channels)
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        """Node embeddings."""
+        return self.second(self.first(x, edge_index).relu(), edge_index)
+
+
+def run_speed(config: dict[str, Any], records: list[dict[str, Any]], add: Callable[[dict[str, Any]], None],
+              say: Callable[[str], None]) -> None:
+    """Time one epoch of each in turn; a record with the medians and their ratio."""
+    torch.set_num_threads(config["threads"])
+    data = load(config["dataset"]["name"], task="link_prediction", seed=0)
+    sizes = (data.x.size(1), config["hidden_channels"], config["out_channels"])
+    steps = {"graphforget": _epoch(MODELS["gcn"](*sizes), data), "pyg": _epoch(PyGGCN(*sizes), data),
+             "graphforget_encoder": _encoder(MODELS["gcn"](*sizes), data), "pyg_encoder": _encoder(PyGGCN(*sizes), data)}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(2):
+        for step in steps.values():
+            step()
+    for _ in range(config["repeats"]):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - started)
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ratios = {"epoch": medians["pyg"] / medians["graphforget"], "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"]}
+    add({"cell": {"dataset": config["dataset"]["name"], "sizes": list(sizes)}, "median_seconds": medians, "ratio": ratios,
+         "repeats": config["repeats"]})
+    say(f"epoch (with decoder and optimiser) {ratios['epoch']:.1f} times faster, encoder alone {ratios['encoder']:.1f} times")
+
+
+def _epoch(model: nn.Module, data: Any) -> Callable[[], None]:
+    """One epoch of the task's recipe: fresh negatives, encode, decode, loss, backward, Adam."""
+    task = TASKS["link_prediction"](template=model)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    draws, view = seeds.generator(0), task.view(data, "train")
+
+    def step() -> None:
+        for batch in task.batches(view, generator=draws):
+            optimizer.zero_grad(set_to_none=True)
+            task.loss(task.forward(model, batch)[0], batch).backward()
+            optimizer.step()
+
+    return step
+
+
+def _encoder(model: nn.Module, data: Any) -> Callable[[], None]:
+    """Forward and backward of the encoder alone."""
+    task = TASKS["link_prediction"](template=model)
+
+    def step() -> None:
+        task.encode(model, data).outputs.sum().backward()
+
+    return step

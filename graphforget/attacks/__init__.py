@@ -1,0 +1,21 @@
+"""Attacks: they receive measurements, never make models. :data:`ATTACKS` says what each one needs."""
+
+from __future__ import annotations
+
+from graphforget.attacks import link_stealing, membership
+from graphforget.attacks.link_stealing import link_stealing_attack, matched_non_edges, pair_distances
+from graphforget.attacks.membership import confidence_attack, lira, membership_figures, rmia
+from graphforget.base.attack import AttackRecord
+
+ATTACKS: dict[str, AttackRecord] = {record.name: record for record in membership.RECORDS + link_stealing.RECORDS}
+
+__all__ = [
+    "ATTACKS",
+    "confidence_attack",
+    "link_stealing_attack",
+    "lira",
+    "matched_non_edges",
+    "membership_figures",
+    "pair_distances",
+    "rmia",
+]

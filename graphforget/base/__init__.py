@@ -1,0 +1,26 @@
+"""Contracts only: Task, Unlearner, their results and records. No algorithm lives here."""
+
+from graphforget.base.batch import Batch, Forward, Work, count_work, counting, row_ids, using_row_ids
+from graphforget.base.checkpoint import load_model, load_tensors, load_weights, save_model
+from graphforget.base.data import Data, TensorData, content_digest, resolve_labels
+from graphforget.base.edits import ModelEdit, Operator, insert, replay
+from graphforget.base.history import FitLog, Recipe
+from graphforget.base.model import (
+    Ensemble,
+    RowBlock,
+    captured,
+    evaluating,
+    fresh_like,
+    frozen_copy,
+    weights_digest,
+)
+from graphforget.base.result import Cost, Serving, UnlearnResult
+from graphforget.base.tags import Tags
+from graphforget.base.task import Task
+from graphforget.base.unlearner import Outcome, Prepared, Run, Unlearner
+
+__all__ = ["Batch", "Cost", "Data", "Ensemble", "FitLog", "Forward", "ModelEdit", "Operator", "Outcome", "Prepared",
+           "Recipe", "RowBlock", "Run", "Serving", "Tags", "Task", "TensorData", "UnlearnResult", "Unlearner", "Work",
+           "captured", "content_digest", "count_work", "counting", "evaluating", "fresh_like", "frozen_copy", "insert",
+           "load_model", "load_tensors", "load_weights", "replay", "resolve_labels", "row_ids", "save_model",
+           "using_row_ids", "weights_digest"]

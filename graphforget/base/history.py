@@ -1,0 +1,65 @@
+"""FitLog: what training left behind that a method may need (case C8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task trains, the same for the original and for gold.
+
+    Attributes:
+        epochs: Upper bound on passes over the training examples.
+        lr: Adam's learning rate.
+        weight_decay: L2 coefficient (Adam's, coupled).
+        batch_size: Examples per step; None is full batch.
+        patience: Evaluations without improvement on validation before stopping; None trains all epochs.
+        eval_every: Epochs between validation evaluations.
+    """
+
+    epochs: int = 200
+    lr: float = 1e-2
+    weight_decay: float = 0.0
+    batch_size: int | None = None
+    patience: int | None = 20
+    eval_every: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FitLog:
+    """The record of one training run.
+
+    Attributes:
+        seed: Seed of initial weights and draws.
+        init_digest: Digest of the initial weights, so that ``task.new_model(data, seed=seed)`` can be verified.
+        epochs: Epochs run.
+        best_epoch: Epoch whose weights were kept.
+        best_score: Validation score there (None without validation).
+        seconds: Wall-clock time.
+        seconds_to_best: Time until the kept epoch: the cost of equal validation quality.
+        curve: (epoch, validation score).
+        checkpoints: State dicts by epoch, for the epochs asked for with ``keep``.
+        optimizer_state: The optimiser's state at the end, where ``keep`` contains ``"optimizer"``.
+    """
+
+    seed: int
+    init_digest: str
+    epochs: int
+    best_epoch: int
+    best_score: float | None
+    seconds: float
+    seconds_to_best: float
+    curve: tuple[tuple[int, float], ...] = ()
+    checkpoints: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict, repr=False)
+    optimizer_state: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-safe record, without weights."""
+        return {"seed": self.seed, "init_digest": self.init_digest, "epochs": self.epochs, "best_epoch": self.best_epoch,
+                "best_score": self.best_score, "seconds": self.seconds, "seconds_to_best": self.seconds_to_best,
+                "curve": [list(point) for point in self.curve]}

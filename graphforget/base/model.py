@@ -1,0 +1,137 @@
+"""What a model may offer, and small tools on any ``nn.Module``: fresh copies, ensembles, layer capture, digests."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base.data import content_digest
+from graphforget.exceptions import InputError
+from graphforget.registry import nearest
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id (case C15)."""
+
+    parameter: str
+    offset: int = 0
+    stride: int = 1
+
+
+class Ensemble(nn.Module):
+    """Several models served as one. Only ``Task.forward`` combines them, in probability space (case C7)."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if not members:
+            raise InputError("an ensemble needs at least one member.")
+        self.members = nn.ModuleList(members)
+
+    def forward(self, *args: object, **kwargs: object) -> Tensor:
+        """Refused: averaging raw outputs is wrong for embeddings."""
+        raise TypeError("an Ensemble is combined by Task.forward, in probability space; do not call it directly.")
+
+
+def fresh_like(template: nn.Module) -> nn.Module:
+    """A new module of the same shape with fresh weights (case C9).
+
+    Uses ``type(template)(**template.config)`` where the model offers ``config``; otherwise a deep copy whose
+    submodules' ``reset_parameters`` are called. The copy's weights are NaN before the reset, so a parameter that no
+    reset touches is seen.
+
+    Raises:
+        InputError: Some parameter has no ``reset_parameters`` that sets it.
+    """
+    config = getattr(template, "config", None)
+    if isinstance(config, dict):
+        return type(template)(**config)
+    model = copy.deepcopy(template)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(float("nan"))
+    # Children first, so that a parent's own reset has the last word.
+    for module in reversed(list(model.modules())):
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
+    stale = [name for name, p in model.named_parameters() if bool(torch.isnan(p).any())]
+    if stale:
+        raise InputError(f"cannot make a fresh {type(template).__name__}: reset_parameters leaves {', '.join(stale[:3])} unset; "
+                         f"pass build=lambda data: {type(template).__name__}(...) to the task.")
+    return model
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers."""
+    return content_digest(dict(model.state_dict()))
+
+
+@contextlib.contextmanager
+def captured(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Collect the tensor outputs of named submodules during the enclosed forward pass (case C16).
+
+    Raises:
+        InputError: No submodule has that name.
+    """
+    store: dict[str, Tensor] = {}
+    modules = dict(model.named_modules())
+    handles = []
+
+    def make(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, _args: object, output: object) -> None:
+            if isinstance(output, Tensor):
+                store[name] = output
+        return hook
+
+    try:
+        for name in layers:
+            if name not in modules:
+                raise InputError(f"the model has no layer '{name}': {nearest(name, [n for n in modules if n])}")
+            handles.append(modules[name].register_forward_hook(make(name)))
+        yield store
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def default_layer_names(model: nn.Module) -> list[str]:
+    """Layer names: the model's own ``layer_names()``, else message-passing modules, else linear / conv / recurrent ones.
+
+    PyG's ``Linear`` and ``MessagePassing`` are recognised by name, so that torch_geometric need not be imported.
+    """
+    own = getattr(model, "layer_names", None)
+    if callable(own):
+        return list(own())
+    named = list(model.named_modules())
+    passing = [n for n, m in named if n and any(c.__name__ == "MessagePassing" for c in type(m).__mro__)]
+    if passing:
+        return passing
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+    return [n for n, m in named if n and (isinstance(m, kinds) or type(m).__name__ == "Linear")]
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; every submodule's mode is restored."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """A deep copy in evaluation mode that needs no gradients: a teacher."""
+    teacher = copy.deepcopy(model).eval()
+    for parameter in teacher.parameters():
+        parameter.requires_grad_(False)
+    return teacher

@@ -1,0 +1,172 @@
+"""Task: the one interface through which a method sees a modality.
+
+A task knows how to read data, make batches, run a model, score it and train it. It knows nothing of unlearning except
+how to split data by a request.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base.batch import Batch, Forward
+from graphforget.base.history import FitLog, Recipe
+from graphforget.base.model import default_layer_names
+from graphforget.exceptions import InputError
+from graphforget.requests import DeletionRequest, ForgetSplit, View
+
+OutputKind = Literal["categorical", "bernoulli", "gaussian", "ranking", "tokens"]
+Build = Callable[[Any], nn.Module]
+
+
+class Task(ABC):
+    """What a model is for.
+
+    Class attributes:
+        name: Registry key.
+        output_kind: The family of ``Forward.outputs``; divergences and probabilities follow it (case C11).
+        kinds: Target kinds that a request for this task may contain.
+        has_input_graph: Whether removing structure from the input changes predictions (else ``unlink`` refuses, case C5).
+        batch_rows_are_layer_rows: Whether captured layers have one row per example of the batch (case C16).
+        monitor: The utility figure that early stopping watches (higher is better).
+        has_inputs: Whether ``Batch.inputs`` can be edited (case C18).
+
+    Args:
+        build: ``build(data) -> nn.Module`` with fresh weights, sized for ``data``.
+        template: A model to copy the shape of, used where ``build`` is not given (case C9).
+        layers: Layer names, overriding what the model offers.
+        recipe: How to train; each task has its own default.
+    """
+
+    name: str
+    output_kind: OutputKind
+    kinds: frozenset[str]
+    has_input_graph = False
+    batch_rows_are_layer_rows = True
+    has_inputs = False
+    monitor: str
+    default_recipe = Recipe()
+
+    def __init__(self, *, build: Build | None = None, template: nn.Module | None = None,
+                 layers: Sequence[str] | None = None, recipe: Recipe | None = None) -> None:
+        self.build, self.template = build, template
+        self.layers = None if layers is None else list(layers)
+        self.recipe = recipe or self.default_recipe
+
+    # ---- data ---------------------------------------------------------------------------------------------
+    @abstractmethod
+    def adopt(self, data: Any) -> Any:
+        """The task's data container for what the user has (e.g. a PyG ``Data``); containers pass through.
+
+        Raises:
+            InputError: This is not data for this task.
+        """
+
+    @abstractmethod
+    def split(self, data: Any, request: DeletionRequest) -> ForgetSplit:
+        """Resolve a request against data.
+
+        Raises:
+            InputError: Kinds this task does not know, unknown ids, ids already forgotten, or nothing left to retain.
+        """
+
+    @abstractmethod
+    def view(self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None,
+             request: DeletionRequest | None = None) -> View:
+        """Examples of ``"train"``, ``"val"``, ``"test"`` or ``"holdout"`` with their fixed negatives, if any (case C19).
+
+        ``side`` restricts to examples of the classes that ``request`` forgets, or to the others.
+        """
+
+    def index(self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None,
+              request: DeletionRequest | None = None) -> Tensor:
+        """Example ids of a part; see :meth:`view`."""
+        return self.view(data, part, side=side, request=request).index
+
+    def context(self, data: Any, device: torch.device | str = "cpu") -> Any:
+        """Derived structures (normalised adjacency, ...), owned by the data and memoised, never by a model (case C14)."""
+        return None
+
+    def inputs(self, batch: Batch) -> Tensor | None:
+        """The batch's inputs, [n, ...], to be edited and put back with ``batch.replace(inputs=...)``; None without any."""
+        return batch.inputs
+
+    @abstractmethod
+    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
+                generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Batches over a view; every random draw is made here, from ``generator`` (a CPU generator)."""
+
+    @abstractmethod
+    def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """The same batch with plausible wrong targets; for ranking, the reversed preference."""
+
+    def region(self, view: View, *, num_hops: int | None = None) -> View:
+        """The same examples in the smallest context that gives the same outputs; identity for independent samples (case C27)."""
+        return view
+
+    # ---- model --------------------------------------------------------------------------------------------
+    @abstractmethod
+    def new_model(self, data: Any, *, seed: int) -> nn.Module:
+        """A model with fresh weights, sized for ``data`` (case C9)."""
+
+    @abstractmethod
+    def forward(self, model: nn.Module, *batches: Batch, layers: Sequence[str] = ()) -> tuple[Forward, ...]:
+        """One encoding per distinct context; only live rows are encoded, dead rows read as NaN (cases C10, C13)."""
+
+    @abstractmethod
+    def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+        """The data term, deterministic given the batch."""
+
+    def penalty(self, model: nn.Module, forward: Forward, batch: Batch) -> Tensor:
+        """Auxiliary and regularising terms: in fit and retain steps only, never reversed (case C12)."""
+        return forward.outputs.new_zeros(())
+
+    def layer_names(self, model: nn.Module) -> list[str]:
+        """Names of layers in execution order."""
+        return self.layers if self.layers is not None else default_layer_names(model)
+
+    def head(self, model: nn.Module) -> str:
+        """Name of the last layer.
+
+        Raises:
+            InputError: The model has no layer that can be found.
+        """
+        names = self.layer_names(model)
+        if not names:
+            raise InputError(f"no layer found in {type(model).__name__}: pass layers=[...] to the task.")
+        return names[-1]
+
+    @abstractmethod
+    def fit(self, model: nn.Module, data: Any, *, seed: int, index: Tensor | None = None, epochs: int | None = None,
+            lr: float | None = None, keep: Sequence[int | str] = (),
+            callback: Callable[[int, float], None] | None = None) -> FitLog:
+        """Train in place from the present weights; early stopping on the data's own validation part (cases C19, C20)."""
+
+    @abstractmethod
+    def utility(self, model: nn.Module, view: View) -> dict[str, float]:
+        """Task metrics on a view, e.g. ``{"auc": .., "ap": ..}``."""
+
+    def near(self, split: ForgetSplit) -> dict[str, Tensor]:
+        """Retained examples by how near they are to the deletion, e.g. ``{"hop1": ids, "hop2": ids, "far": ids}``."""
+        return {}
+
+    # ---- help ---------------------------------------------------------------------------------------------
+    def check_kinds(self, request: DeletionRequest) -> None:
+        """Refuse target kinds that this task does not know.
+
+        Raises:
+            InputError: Naming the kinds that it does know.
+        """
+        for kind in request.kinds:
+            if kind not in self.kinds:
+                raise InputError(f"task '{self.name}' cannot forget '{kind}' targets; it knows {', '.join(sorted(self.kinds))}.")
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-safe record of the task and its recipe."""
+        from dataclasses import asdict
+
+        return {"name": self.name, "recipe": asdict(self.recipe), "layers": self.layers}

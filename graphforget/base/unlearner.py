@@ -1,0 +1,252 @@
+"""Unlearner: how to forget. One class per method; the run wrapper does everything that methods must not repeat.
+
+The wrapper asks ``supports`` before any compute, works on a private copy, fixes seeds without touching the caller's
+global random state, moves devices, counts cost, and restores train / eval modes and ``requires_grad``. The author writes
+``_unlearn(run)`` only.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from graphforget import seed as seeds
+from graphforget.base.batch import Work, counting
+from graphforget.base.edits import ModelEdit
+from graphforget.base.history import FitLog
+from graphforget.base.model import Ensemble, frozen_copy
+from graphforget.base.result import Cost, Serving, UnlearnResult
+from graphforget.base.tags import Tags
+from graphforget.base.task import Task
+from graphforget.exceptions import InputError, UnsupportedError
+from graphforget.requests import DeletionRequest, ForgetSplit
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What ``prepare`` returns: the model to serve until a request comes, and state for later (case C6)."""
+
+    model: nn.Module
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What ``_unlearn`` may return besides editing ``run.model`` in place (then it returns None).
+
+    Attributes:
+        model: A different module to serve.
+        serving: Input context and what is masked; default: the retained input, the split's own denials.
+        state: Updated state for the next request.
+        edits: Operators inserted by this run.
+        info: JSON-safe facts about the run that a reader of the report should see.
+    """
+
+    model: nn.Module | None = None
+    serving: Serving | None = None
+    state: Mapping[str, Any] | None = None
+    edits: tuple[ModelEdit, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Run:
+    """Everything one run of a method works with; all of it private to the run.
+
+    Attributes:
+        model: A private copy of the served model, in training mode, on the run's device, every parameter trainable.
+        task: The task.
+        split: The resolved request.
+        seed: The run's seed.
+        generator: CPU generator for every draw the method makes.
+        state: State from ``prepare`` or from the previous request.
+        history: The original's FitLog, or None.
+    """
+
+    model: nn.Module
+    task: Task
+    split: ForgetSplit
+    seed: int
+    generator: torch.Generator
+    state: Mapping[str, Any]
+    history: FitLog | None
+    progress: Progress | None = None
+    curve: list[dict[str, float]] = field(default_factory=list)
+    _source: nn.Module | None = None
+
+    @cached_property
+    def original(self) -> nn.Module:
+        """The model before this run: frozen, evaluation mode. A teacher."""
+        assert self._source is not None
+        return frozen_copy(self._source)
+
+    def record(self, step: int, total: int, **values: float) -> None:
+        """Note one step of the method in the curve and tell the progress callback."""
+        self.curve.append({"step": step, **{k: float(v) for k, v in values.items()}})
+        if self.progress is not None:
+            self.progress(step, total, values)
+
+
+class Unlearner(ABC):
+    """Base of all methods. ``__init__`` of a subclass only stores flat keyword parameters.
+
+    Example:
+        >>> from graphforget.unlearners import METHODS
+        >>> METHODS["finetune"](epochs=10).get_params()["epochs"]
+        10
+    """
+
+    tags: ClassVar[Tags]
+
+    # ---- parameters ---------------------------------------------------------------------------------------
+    @classmethod
+    def param_names(cls) -> list[str]:
+        """Constructor parameters."""
+        return [n for n, p in inspect.signature(cls).parameters.items() if p.kind != p.VAR_KEYWORD]
+
+    def get_params(self) -> dict[str, Any]:
+        """Constructor parameters and their values; ``type(self)(**self.get_params())`` is an equal method."""
+        return {name: getattr(self, name) for name in self.param_names()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.get_params() == other.get_params()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(sorted(self.get_params().items()))))
+
+    @classmethod
+    def test_params(cls) -> list[dict[str, Any]]:
+        """Parameter sets for the contract suite: fast ones. The first is the one used most."""
+        return [{}]
+
+    # ---- what it can do -----------------------------------------------------------------------------------
+    def supports(self, task: Task, request: DeletionRequest, model: nn.Module | None = None,
+                 history: FitLog | None = None) -> list[str]:
+        """Reasons why this method cannot serve the request; empty means it can. Costs nothing.
+
+        Subclasses extend the list; they never shorten it.
+        """
+        reasons = []
+        tags = self.tags
+        if tags.tasks is not None and task.name not in tags.tasks:
+            reasons.append(f"it serves {', '.join(sorted(tags.tasks))}, not '{task.name}'")
+        unknown = [k for k in request.kinds if k not in (task.kinds if tags.kinds is None else tags.kinds & task.kinds)]
+        if unknown:
+            reasons.append(f"it cannot forget {', '.join(unknown)} targets on task '{task.name}'")
+        if tags.needs_history and history is None:
+            reasons.append("it needs the training history: pass history=, the FitLog that task.fit returned")
+        if tags.needs_inputs and not task.has_inputs:
+            reasons.append(f"it edits inputs, and task '{task.name}' has none that can be edited")
+        if model is not None:
+            if isinstance(model, Ensemble) and tags.changes_weights and tags.key != "retrain":
+                reasons.append("the served model is an ensemble of shards; use the method that made it")
+            if tags.needs_entity_rows and not callable(getattr(model, "entity_rows", None)):
+                reasons.append(f"{type(model).__name__} does not say which rows belong to an entity (entity_rows())")
+            if tags.needs_layers and not task.layer_names(model):
+                reasons.append(f"no layer was found in {type(model).__name__}: pass layers=[...] to the task")
+        return reasons
+
+    # ---- running ------------------------------------------------------------------------------------------
+    def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int,
+                history: FitLog | None = None) -> Prepared:
+        """What may be done before a request; the served model may change. Default: nothing."""
+        return Prepared(model, {})
+
+    def unlearn(self, model: nn.Module, task: Task, split: ForgetSplit, *, state: Mapping[str, Any] | None = None,
+                history: FitLog | None = None, seed: int = 0, device: str | torch.device | None = None,
+                progress: Progress | None = None, edits: tuple[ModelEdit, ...] = ()) -> UnlearnResult:
+        """Remove what ``split`` says from ``model``; the caller's model, data and random state stay as they are.
+
+        Args:
+            model: The trained model.
+            task: The task it does.
+            split: ``task.split(data, request)``.
+            state: From ``prepare`` or from the previous result; prepared here (and priced) when absent.
+            history: FitLog of the original's training, for methods that need it.
+            seed: Seed of every draw.
+            device: Where to compute; default: where the model is.
+            progress: ``progress(step, total, values)``.
+            edits: Operators that earlier methods inserted in ``model``.
+
+        Raises:
+            UnsupportedError: The method cannot serve this; the reasons are in the message.
+        """
+        reasons = self.supports(task, split.request, model, history)
+        if reasons:
+            raise UnsupportedError(self.tags.key, reasons)
+        if not isinstance(model, nn.Module):
+            raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+        home = next((p.device for p in model.parameters()), torch.device("cpu"))
+        target = torch.device(device) if device is not None else home
+        started = time.perf_counter()
+        with seeds.isolated(seeds.derive(seed, "unlearn", self.tags.key)), counting() as work, _peak_memory(target) as peak:
+            if state is None:
+                prepared = self.prepare(model, task, split.data, seed=seed, history=history)
+                model, state = prepared.model, prepared.state
+            private = copy.deepcopy(model).to(target)
+            for parameter in private.parameters():
+                parameter.requires_grad_(True)
+                parameter.grad = None
+            private.train()
+            run = Run(private, task, split, seed, seeds.generator(seeds.derive(seed, "draws")), state, history, progress,
+                      _source=copy.deepcopy(model).to(target))
+            outcome = self._unlearn(run) or Outcome()
+        seconds = time.perf_counter() - started
+        final = (outcome.model if outcome.model is not None else run.model).to(home)
+        _restore(model, final)
+        serving = outcome.serving or Serving("retained", split.deny)
+        return UnlearnResult(
+            model=final, original=frozen_copy(model), task=task, split=split, serving=serving,
+            state=dict(outcome.state if outcome.state is not None else state), edits=edits + tuple(outcome.edits),
+            method=self.tags.key, params=self.get_params(), seed=seed, curve=tuple(run.curve), unlearner=self,
+            cost=_cost(seconds, work, peak), info={**dict(outcome.info)},
+        )
+
+    @abstractmethod
+    def _unlearn(self, run: Run) -> Outcome | None:
+        """The method. Edit ``run.model`` in place, or return an :class:`Outcome`."""
+
+
+def _restore(source: nn.Module, final: nn.Module) -> None:
+    """Give ``final`` the modes and requires_grad flags of ``source``; what is new in it is left in evaluation mode."""
+    modes = {name: module.training for name, module in source.named_modules()}
+    for name, module in final.named_modules():
+        module.training = modes.get(name, source.training)
+    flags = {name: p.requires_grad for name, p in source.named_parameters()}
+    for name, p in final.named_parameters():
+        p.requires_grad_(flags.get(name, True))
+        p.grad = None
+
+
+class _peak_memory:
+    """Peak accelerator memory of a block in bytes; None on the CPU, where torch does not account for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device, self.bytes = device, None
+
+    def __enter__(self) -> _peak_memory:
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.device.type == "cuda":
+            self.bytes = torch.cuda.max_memory_allocated(self.device)
+
+
+def _cost(seconds: float, work: Work, peak: _peak_memory) -> Cost:
+    return Cost(seconds, work.forward_examples, work.encodings, peak.bytes)

@@ -1,0 +1,165 @@
+"""evaluate: the same measurements for original, unlearned and gold models, with a verdict."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import torch
+
+from graphforget.base import UnlearnResult
+from graphforget.evaluation.gold import gold_models
+from graphforget.evaluation.panel import (
+    cost_rows,
+    distance_rows,
+    floor_rows,
+    literature_rows,
+    privacy_rows,
+    utility_rows,
+)
+from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
+from graphforget.evaluation.verdict import judge
+from graphforget.exceptions import InputError
+from graphforget.metrics.divergence import confidence
+from graphforget.reporting import Report, Row, Verdict
+
+_BINS = 20
+
+
+def evaluate(results: UnlearnResult | Sequence[UnlearnResult], *, gold: int = 3, margin: float = 1.25,
+             tolerance: float | None = None, cache: bool = True, cache_key: str | None = None,
+             original_seed: int | None = None, progress: Callable[[int, int, str], None] | None = None) -> Report:
+    """Measure how far unlearned models are from models retrained without the data.
+
+    Args:
+        results: One result (is this artefact good enough?), or several of the same request: several seeds of one method
+            (is this method good?), or several methods side by side.
+        gold: Number of gold models. One is inconclusive, two are weak, three suffice for an artefact.
+        margin: Allowed multiple of the gold-to-gold gap; fixed before the run.
+        tolerance: Added to the margin, in probability (default 0.002).
+        cache: Whether gold models may come from, and go to, the cache.
+        cache_key: A name for the model's code where its source cannot be read.
+        original_seed: The original's training seed, so that no gold shares it.
+        progress: ``progress(number, count, "trained" | "cached")`` per gold model.
+
+    Returns:
+        A report with rows, verdict and histograms. With several methods each one's verdict stands in
+        ``report.meta["verdicts"]`` and ``report.verdict`` is None.
+
+    Raises:
+        InputError: No result, results of different requests, or bad numbers.
+
+    Example:
+        >>> import graphforget
+        >>> from graphforget.datasets import load
+        >>> from graphforget.models import GCN
+        >>> from graphforget.tasks import NodeClassification
+        >>> data = load("karate")
+        >>> task = NodeClassification(build=lambda d: GCN(d.x.size(1), 8, d.num_classes))
+        >>> model = task.new_model(data, seed=0); log = task.fit(model, data, seed=0, epochs=5)
+        >>> result = graphforget.unlearn(model, data, graphforget.DeletionRequest.nodes([3]), task=task, method="unlink")
+        >>> graphforget.evaluate(result, gold=2, cache=False).verdict.label in ("sufficient", "insufficient", "inconclusive")
+        True
+    """
+    several = [results] if isinstance(results, UnlearnResult) else list(results)
+    _check(several, gold, margin, tolerance)
+    task, first = several[0].task, several[0]
+    split = task.split(*first.split.root)
+    subsets = make_subsets(task, split)
+    golds, notes = gold_models(task, split, gold, cache=cache, cache_key=cache_key, original_seed=original_seed, progress=progress)
+    gold_seconds = sum(g.seconds for g in golds) / len(golds)
+
+    original = Judged("original", "original", None, first.first_original)
+    controls = [original]
+    if task.has_input_graph:
+        controls.append(Judged("unlink", "retained", None, first.first_original))
+    judged_golds = [Judged("gold", "retained", g.seed, g.model, seconds=g.seconds) for g in golds]
+    artefacts = [_artefact(r) for r in several]
+    for one in controls + judged_golds + artefacts:
+        score(task, split, subsets, one)
+
+    rows: list[Row] = []
+    for one in controls + artefacts + judged_golds:
+        rows += utility_rows(task, split, one)
+        rows += distance_rows(task, subsets, one, judged_golds)
+        rows += privacy_rows(task, subsets, one, judged_golds)
+        rows += literature_rows(task, subsets, one, original)
+        rows += cost_rows(one, gold_seconds)
+    rows += floor_rows(task, subsets, judged_golds)
+
+    by_method: dict[str, list[Judged]] = {}
+    for artefact in artefacts:
+        by_method.setdefault(artefact.method, []).append(artefact)
+    verdicts = {method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance)
+                for method, group in by_method.items()}
+    meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
+    return Report(rows, next(iter(verdicts.values())) if len(verdicts) == 1 else None,
+                  title=f"Unlearning report: {split.request.summary()} from {split.lineage.data.name}", meta=meta,
+                  histograms=_histograms(task, subsets, controls + artefacts + judged_golds))
+
+
+def _check(results: list[UnlearnResult], gold: int, margin: float, tolerance: float | None) -> None:
+    if not results:
+        raise InputError("evaluate needs at least one result, as returned by unlearn(...).")
+    for result in results:
+        if not isinstance(result, UnlearnResult):
+            raise InputError(f"evaluate needs results of unlearn(...), got {type(result).__name__}.")
+    digests = {(r.split.lineage.data.digest(), r.split.lineage.request.digest(), r.task.name) for r in results}
+    if len(digests) > 1:
+        raise InputError("the results belong to different data, requests or tasks; evaluate them one by one.")
+    if gold < 1:
+        raise InputError(f"gold must be at least 1, got {gold}; 3 suffice for a verdict.")
+    if margin <= 0 or (tolerance is not None and tolerance < 0):
+        raise InputError(f"margin must be above 0 and tolerance not negative, got {margin} and {tolerance}.")
+
+
+def _artefact(result: UnlearnResult) -> Judged:
+    facts = {"forward_samples": float(result.cost.forward_examples)}
+    if result.cost.peak_bytes is not None:
+        facts["peak_memory_mb"] = result.cost.peak_bytes / 2**20
+    return Judged("unlearned", result.serving.context, result.seed, result.model, result.label, seconds=result.cost.seconds, facts=facts)
+
+
+def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -> dict[str, dict[str, list[int]]]:
+    """Confidence in the label on deleted, retained and test elements, by role; golds are pooled."""
+    if task.output_kind == "gaussian":
+        return {}
+    found: dict[str, dict[str, list[int]]] = {}
+    for name in ("deleted", "retained", "test"):
+        if name not in subsets:
+            continue
+        counts: dict[str, torch.Tensor] = {}
+        for one in everyone:
+            values = confidence(task.output_kind, one.outputs[name], subsets[name].y)
+            role = f"unlearned: {one.method}" if one.role == "unlearned" else one.role
+            counts[role] = counts.get(role, torch.zeros(_BINS)) + torch.histc(values, bins=_BINS, min=0.0, max=1.0)
+        found[name] = {role: [int(v) for v in c] for role, c in counts.items()}
+    return found
+
+
+def _meta(results: list[UnlearnResult], split: Any, gold_seconds: float, golds: list[Any], notes: list[str], margin: float,
+          tolerance: float | None, verdicts: dict[str, Verdict]) -> dict[str, Any]:
+    from graphforget import __version__
+
+    first = results[0]
+    meta: dict[str, Any] = {
+        "request": split.request.summary(), "request_digest": split.lineage.request.digest(),
+        "requests_in_sequence": len(first.split.lineage.digests),
+        "data": split.lineage.data.name, "data_digest": split.lineage.data.digest(), "task": first.task.describe(),
+        "forget_part": split.forget_source,
+        "counts": {"removed": len(split.removed), "altered": len(split.altered), "affected": len(split.affected), "retained": len(split.retain)},
+        "model": type(first.model).__name__,
+        "methods": [{"method": r.method, "params": r.to_dict()["params"], "seed": r.seed, "served_on": r.serving.context,
+                     "info": r.to_dict()["info"]} for r in results],
+        "gold": {"count": len(golds), "seeds": [g.seed for g in golds], "mean_seconds": gold_seconds,
+                 "epochs": [g.epochs for g in golds], "from_cache": sum(g.cached for g in golds)},
+        "margin": margin, "tolerance": tolerance, "notes": notes,
+        "provenance": {"graphforget": __version__, "torch": str(torch.__version__), "python": platform.python_version(),
+                       "threads": torch.get_num_threads(), "machine": platform.machine(),
+                       "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+    }
+    if len(verdicts) > 1:
+        meta["verdicts"] = {method: {"label": v.label, "sentences": v.sentences} for method, v in verdicts.items()}
+    return meta

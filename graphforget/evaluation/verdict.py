@@ -1,0 +1,124 @@
+"""Verdict: is this artefact close enough to models that never saw the data? (evaluation.md section 4)
+
+Artefact: one unlearned model, intervals by bootstrap over elements, conditional on the golds. Method: several seeds,
+intervals over seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+
+from graphforget.base import Task
+from graphforget.evaluation.panel import floor_of, gap_per_element, signed_gap
+from graphforget.evaluation.scores import Judged, Subset
+from graphforget.metrics import bootstrap_interval
+from graphforget.reporting import Check, Verdict
+
+PRIMARY = ("deleted", "retained", "test")
+TOLERANCE = 0.002  # on |dp|: differences in probability below this are of no consequence to anyone
+EXACT = 1e-6  # golds of a deterministic recipe agree to rounding
+# Student's t, two-sided 95 %, by degrees of freedom.
+_T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 15: 2.131, 20: 2.086, 30: 2.042}
+_NAMES = {"deleted": "deleted elements", "retained": "retained elements", "test": "test elements"}
+
+
+def judge(task: Task, subsets: dict[str, Subset], artefacts: list[Judged], golds: list[Judged], *, margin: float,
+          tolerance: float | None) -> Verdict:
+    """Judge one artefact (one model) or one method (several seeds of it).
+
+    Args:
+        task: The task.
+        subsets: What was measured.
+        artefacts: The unlearned model, or several seeds of one method.
+        golds: Gold models.
+        margin: Allowed multiple of the gold-to-gold gap, fixed before the run.
+        tolerance: Added to the margin, in probability; default 0.002.
+    """
+    extra = TOLERANCE if tolerance is None else tolerance
+    names = [name for name in PRIMARY if name in subsets]
+    if len(golds) < 2:
+        one = [Check("mean_abs_dp", name, *_value(task, artefacts, golds, name), math.nan, math.nan,
+                     _signed(task, artefacts, golds, subsets[name]), "unclear") for name in names]
+        return Verdict("inconclusive", ["With a single gold model there is no noise floor to compare with, so nothing is decided: "
+                                        "evaluate with gold=3."], one)
+    checks = []
+    for name in names:
+        floor = floor_of(task, golds, name) or 0.0
+        allowed = extra if floor < EXACT else margin * floor + extra
+        value, low, high = _value(task, artefacts, golds, name)
+        outcome = "inside" if high <= allowed else "outside" if low > allowed else "unclear"
+        signed = _signed(task, artefacts, golds, subsets[name])
+        direction = None if outcome == "inside" else "under-forgotten" if signed > 0 else "over-forgotten"
+        checks.append(Check("mean_abs_dp", name, value, low, high, floor, allowed, signed, outcome, direction))  # type: ignore[arg-type]
+    return Verdict(_label(checks), _sentences(checks, len(golds), len(artefacts)), checks)
+
+
+def _label(checks: list[Check]) -> Literal["sufficient", "insufficient", "inconclusive"]:
+    if any(c.outcome == "outside" for c in checks):
+        return "insufficient"
+    return "sufficient" if all(c.outcome == "inside" for c in checks) else "inconclusive"
+
+
+def _value(task: Task, artefacts: list[Judged], golds: list[Judged], subset: str) -> tuple[float, float, float]:
+    """(mean gap, low, high): over elements for one artefact, over seeds for several."""
+    gaps = [gap_per_element(task, a, golds, subset) for a in artefacts]
+    if len(gaps) == 1:
+        return float(gaps[0].mean()), *bootstrap_interval(gaps[0])
+    means = torch.stack([g.mean() for g in gaps])
+    half = t95(len(means) - 1) * float(means.std()) / math.sqrt(len(means))
+    return float(means.mean()), float(means.mean()) - half, float(means.mean()) + half
+
+
+def _signed(task: Task, artefacts: list[Judged], golds: list[Judged], subset: Subset) -> float:
+    return sum(signed_gap(task, a, golds, subset) for a in artefacts) / len(artefacts)
+
+
+def t95(freedom: int) -> float:
+    """Student's t quantile for a two-sided 95 % interval (the next smaller tabulated degree of freedom, so never too narrow)."""
+    return _T95[max(k for k in _T95 if k <= freedom)]
+
+
+def _sentences(checks: list[Check], num_golds: int, num_seeds: int) -> list[str]:
+    subject = "The model" if num_seeds == 1 else f"The method ({num_seeds} seeds)"
+    outside = [c for c in checks if c.outcome == "outside"]
+    unclear = [c for c in checks if c.outcome == "unclear"]
+    sentences = []
+    if outside:
+        worst = max(outside, key=lambda c: c.value / c.margin if c.margin else math.inf)
+        kind = _direction(worst)
+        sentences.append(f"{subject} is further from retrained models than allowed on {_NAMES[worst.subset]} "
+                         f"({_times(worst)}): {kind}.")
+        sentences += [f"Also outside on {_NAMES[c.subset]} ({_times(c)}): {_direction(c)}." for c in outside if c is not worst]
+    elif unclear:
+        where = " and ".join(_NAMES[c.subset] for c in unclear)
+        sentences.append(f"{subject} may or may not be close enough to retrained models: the interval on {where} "
+                         f"crosses the margin.")
+    else:
+        sentences.append(f"{subject} is as close to retrained models as they are to each other, within the margin, on "
+                         f"{', '.join(_NAMES[c.subset] for c in checks)}.")
+    inside = [c for c in checks if c.outcome == "inside"]
+    if inside and (outside or unclear):
+        sentences.append("Within the margin on " + " and ".join(f"{_NAMES[c.subset]} ({_times(c)})" for c in inside) + ".")
+    if num_golds == 2:
+        sentences.append("Two gold models make a weak noise floor; three suffice for one artefact.")
+    if num_seeds > 1 and (num_golds < 5 or num_seeds < 5):
+        sentences.append(f"A claim about a method needs about 5 golds and 5 seeds; there are {num_golds} and {num_seeds}.")
+    return sentences
+
+
+def _times(check: Check) -> str:
+    if check.floor < EXACT:
+        return f"|Δp| {check.value:.4f}, retrained models agree exactly"
+    return f"|Δp| {check.value:.3f}, {check.value / check.floor:.1f} times the gap between retrained models"
+
+
+def _direction(check: Check) -> str:
+    if check.subset == "deleted":
+        return ("under-forgotten, it is surer of deleted data than a model that never saw it" if check.signed > 0
+                else "over-forgotten, it is less sure of deleted data than a model that never saw it")
+    return ("over-forgotten, confidence was lost on data that should stay" if check.signed < 0
+            else "its answers moved on data that should stay")
+

@@ -1,0 +1,32 @@
+"""Pure functions on tensors, each with a declared record (:data:`METRICS`): range, aim, source, and what it misses."""
+
+from __future__ import annotations
+
+from graphforget.base.metric import MetricRecord, collect_records
+from graphforget.metrics import cost, divergence, forgetting, gaps, ranks, relearning, representation, utility
+from graphforget.metrics.bootstrap import auc_interval, bootstrap_interval
+
+METRICS: dict[str, MetricRecord] = collect_records(
+    utility.RECORDS,
+    forgetting.RECORDS,
+    gaps.RECORDS,
+    divergence.RECORDS,
+    ranks.RECORDS,
+    representation.RECORDS,
+    relearning.RECORDS,
+    cost.RECORDS,
+)
+
+__all__ = [
+    "METRICS",
+    "auc_interval",
+    "bootstrap_interval",
+    "cost",
+    "divergence",
+    "forgetting",
+    "gaps",
+    "ranks",
+    "relearning",
+    "representation",
+    "utility",
+]

@@ -1,0 +1,31 @@
+"""Small reference models. Any ``nn.Module`` works with graphforget; these are the ones the examples and tests train."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+#: Registry: key -> ``"module:Class"``, imported on first use.
+MODELS: dict[str, str] = {
+    "gcn": "graphforget.models.gnn.gcn:GCN",
+    "gat": "graphforget.models.gnn.gat:GAT",
+    "gin": "graphforget.models.gnn.gin:GIN",
+    "sage": "graphforget.models.gnn.sage:GraphSAGE",
+    "mlp": "graphforget.models.vision.mlp:MLP",
+    "cnn": "graphforget.models.vision.cnn:SmallCNN",
+    "bprmf": "graphforget.models.recommender.bprmf:BPRMF",
+}
+_CLASSES = {path.partition(":")[2]: path for path in MODELS.values()}
+
+__all__ = ["MODELS", *sorted(_CLASSES)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(sorted(_CLASSES))}.")
+    module, _, attribute = _CLASSES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

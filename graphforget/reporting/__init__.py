@@ -1,0 +1,7 @@
+"""Reports: a long table of measurements, a verdict, and the forms people read. Never a model."""
+
+from __future__ import annotations
+
+from graphforget.reporting.report import Check, Report, Row, Verdict
+
+__all__ = ["Check", "Report", "Row", "Verdict"]

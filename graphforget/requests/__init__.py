@@ -1,0 +1,8 @@
+"""What must be forgotten (DeletionRequest) and what that means for data (ForgetSplit)."""
+
+from graphforget.requests.lineage import Lineage
+from graphforget.requests.request import KINDS, DeletionRequest, Target, as_ids, show_ids, union
+from graphforget.requests.split import CONTEXTS, Context, ForgetSplit, Part, View
+
+__all__ = ["CONTEXTS", "KINDS", "Context", "DeletionRequest", "ForgetSplit", "Lineage", "Part", "Target", "View",
+           "as_ids", "show_ids", "union"]

@@ -1,0 +1,321 @@
+"""DeletionRequest: what must be forgotten, as canonical, content-addressed ids.
+
+A request knows nothing of data or models. It is resolved against data by ``task.split(data, request)``, which
+canonicalises undirected edges and refuses unknown or already forgotten ids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import torch
+from torch import Tensor
+
+from graphforget.exceptions import InputError
+from graphforget.registry import nearest
+
+Kind = Literal[
+    "node", "edge", "node_feature", "node_class", "edge_type", "graph", "user", "item", "interaction",
+    "modality", "sample", "class", "sequence", "concept",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+PAIR_KINDS = frozenset({"edge", "interaction"})
+_FORMAT = "graphforget.request/1"
+
+
+def show_ids(ids: Tensor, limit: int = 5) -> str:
+    """The first ids as text for an error message, e.g. ``"(3, 7), (4, 9) and 12 more"``."""
+    rows = ids.tolist()
+    text = ", ".join(f"({r[0]}, {r[1]})" if isinstance(r, list) else str(r) for r in rows[:limit])
+    return text + (f" and {len(rows) - limit} more" if len(rows) > limit else "")
+
+
+def as_ids(ids: Any, kind: str) -> Tensor:
+    """Canonical ids: int64, CPU, one example per row, sorted, unique.
+
+    Args:
+        ids: Tensor, array or sequence of integers ([n], or [n, 2] for pair kinds), or a boolean mask [N].
+        kind: The target kind, used in messages.
+
+    Raises:
+        InputError: Not integers, wrong shape, negative, or empty.
+    """
+    try:
+        tensor = torch.as_tensor(ids).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{kind} ids must be integers, got {type(ids).__name__} that is no array of numbers ({error}).") from None
+    if tensor.dtype == torch.bool:
+        if kind in PAIR_KINDS or tensor.dim() != 1:
+            raise InputError(f"{kind} ids were given as a boolean tensor of shape {list(tensor.shape)}; give integer ids instead.")
+        tensor = tensor.nonzero().view(-1)
+    if tensor.numel() == 0:
+        raise InputError(f"the request names no {kind}: give at least one id.")
+    if tensor.is_floating_point() or tensor.is_complex():
+        raise InputError(f"{kind} ids must be integers, got dtype {str(tensor.dtype).removeprefix('torch.')}; "
+                         f"convert them with .long() if they are whole numbers.")
+    tensor = tensor.long()
+    if kind in PAIR_KINDS:
+        if tensor.dim() != 2 or tensor.size(1) != 2:
+            raise InputError(f"{kind} ids must have one pair per row, shape [n, 2]; got shape {list(tensor.shape)}.")
+    elif tensor.dim() == 0:
+        tensor = tensor.view(1)
+    elif tensor.dim() != 1:
+        raise InputError(f"{kind} ids must be one-dimensional, shape [n]; got shape {list(tensor.shape)}.")
+    if bool((tensor < 0).any()):
+        bad = tensor[(tensor < 0).view(tensor.size(0), -1).any(1)]
+        raise InputError(f"{kind} ids must not be negative, got {show_ids(bad)}.")
+    return torch.unique(tensor, dim=0)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of thing to forget.
+
+    Attributes:
+        kind: One of :data:`KINDS`.
+        ids: int64, [n] or [n, 2] (one example per row), sorted, unique.
+        columns: Feature columns, for ``node_feature`` only; empty means all of them.
+        name: Name of a modality or concept, where the kind needs one.
+    """
+
+    kind: Kind
+    ids: Tensor
+    columns: tuple[int, ...] = ()
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError(f"unknown target kind '{self.kind}': {nearest(str(self.kind), list(KINDS))}")
+        object.__setattr__(self, "ids", as_ids(self.ids, self.kind))
+        try:
+            columns = tuple(sorted({int(c) for c in self.columns}))
+        except (TypeError, ValueError):
+            raise InputError(f"columns must be a sequence of integers, got {self.columns!r}.") from None
+        if columns and self.kind != "node_feature":
+            raise InputError(f"columns belong to node_feature targets, not to '{self.kind}'.")
+        if columns and columns[0] < 0:
+            raise InputError(f"feature columns must not be negative, got {columns[0]}.")
+        object.__setattr__(self, "columns", columns)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and self.key == other.key and torch.equal(self.ids, other.ids)
+
+    def __hash__(self) -> int:
+        return hash((self.key, tuple(self.ids.shape)))
+
+    @property
+    def key(self) -> tuple[str, tuple[int, ...], str]:
+        """What two targets must share to be merged."""
+        return (self.kind, self.columns, self.name or "")
+
+    def __len__(self) -> int:
+        return int(self.ids.size(0))
+
+
+@dataclass(frozen=True)
+class DeletionRequest:
+    """What must be forgotten: one or more targets, canonical and hashable by content.
+
+    Example:
+        >>> request = DeletionRequest.edges([[0, 2], [1, 3]]) | DeletionRequest.nodes([7])
+        >>> [t.kind for t in request.targets]
+        ['edge', 'node']
+        >>> DeletionRequest.from_json(request.to_json()) == request
+        True
+    """
+
+    targets: tuple[Target, ...]
+    note: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise InputError("a deletion request needs at least one target, for example DeletionRequest.nodes([3]).")
+        merged: dict[tuple[str, tuple[int, ...], str], Target] = {}
+        for target in self.targets:
+            if not isinstance(target, Target):
+                raise InputError(f"targets must be Target objects, got {type(target).__name__}; "
+                                 f"use DeletionRequest.nodes(...), .edges(...) and so on.")
+            if target.key in merged:
+                ids = torch.cat([merged[target.key].ids, target.ids])
+                target = Target(target.kind, ids, target.columns, target.name)
+            merged[target.key] = target
+        object.__setattr__(self, "targets", tuple(merged[key] for key in sorted(merged)))
+
+    # ---- constructors -------------------------------------------------------------------------------------
+    @classmethod
+    def edges(cls, edge_index: Any = None, *, pairs: Any = None) -> DeletionRequest:
+        """Edges by ``edge_index`` ([2, n], as in PyG) or by ``pairs`` ([n, 2], one edge per row)."""
+        if (edge_index is None) == (pairs is None):
+            raise InputError("give either edge_index of shape [2, n] or pairs=... of shape [n, 2].")
+        if pairs is not None:
+            return cls((Target("edge", pairs),))
+        try:
+            tensor = torch.as_tensor(edge_index)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError("edge_index must be a rectangular array of integers of shape [2, n].") from None
+        if tensor.dim() != 2 or tensor.size(0) != 2:
+            hint = "; one edge per row is DeletionRequest.edges(pairs=...)" if tensor.dim() == 2 and tensor.size(1) == 2 else ""
+            raise InputError(f"edge_index must have shape [2, n], got {list(tensor.shape)}{hint}.")
+        return cls((Target("edge", tensor.t()),))
+
+    @classmethod
+    def nodes(cls, ids: Any) -> DeletionRequest:
+        """Nodes: their features, their label and every incident edge."""
+        return cls((Target("node", ids),))
+
+    @classmethod
+    def node_features(cls, ids: Any, columns: Sequence[int] = ()) -> DeletionRequest:
+        """The features of nodes: all columns, or the given ones; node and edges stay."""
+        return cls((Target("node_feature", ids, tuple(columns)),))
+
+    @classmethod
+    def node_classes(cls, labels: Any) -> DeletionRequest:
+        """Every labelled (training and validation) node of these classes."""
+        return cls((Target("node_class", labels),))
+
+    @classmethod
+    def samples(cls, ids: Any) -> DeletionRequest:
+        """Independent training samples, e.g. images or rows of a table."""
+        return cls((Target("sample", ids),))
+
+    @classmethod
+    def classes(cls, labels: Any) -> DeletionRequest:
+        """Every training and validation sample of these classes."""
+        return cls((Target("class", labels),))
+
+    @classmethod
+    def users(cls, ids: Any) -> DeletionRequest:
+        """Users of a recommender with all of their interactions."""
+        return cls((Target("user", ids),))
+
+    @classmethod
+    def items(cls, ids: Any) -> DeletionRequest:
+        """Items of a recommender with all of their interactions and content."""
+        return cls((Target("item", ids),))
+
+    @classmethod
+    def interactions(cls, pairs: Any) -> DeletionRequest:
+        """Single (user, item) interactions, [n, 2]."""
+        return cls((Target("interaction", pairs),))
+
+    # ---- use ----------------------------------------------------------------------------------------------
+    def __or__(self, other: DeletionRequest) -> DeletionRequest:
+        note = "; ".join(n for n in (self.note, other.note) if n)
+        return DeletionRequest(self.targets + other.targets, note)
+
+    def __len__(self) -> int:
+        return sum(len(target) for target in self.targets)
+
+    def of(self, *kinds: str) -> tuple[Target, ...]:
+        """The targets of the given kinds."""
+        return tuple(t for t in self.targets if t.kind in kinds)
+
+    def ids(self, kind: str) -> Tensor:
+        """All ids of one kind, merged over its targets; empty when there are none."""
+        found = [t.ids for t in self.targets if t.kind == kind]
+        width = (0, 2) if kind in PAIR_KINDS else (0,)
+        return torch.unique(torch.cat(found), dim=0) if found else torch.empty(width, dtype=torch.long)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds present, sorted."""
+        return tuple(sorted({t.kind for t in self.targets}))
+
+    def summary(self) -> str:
+        """For people: ``"2 edges, 1 node"``."""
+        def plural(kind: str, n: int) -> str:
+            word = kind.replace("_", " ")
+            return f"{n:,} {word}" + ("" if n == 1 else "es" if word.endswith("s") else "s")
+
+        return ", ".join(plural(t.kind, len(t)) for t in self.targets)
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical content; the note is not part of it."""
+        hasher = hashlib.sha256(_FORMAT.encode())
+        for t in self.targets:
+            hasher.update(repr((t.key, tuple(t.ids.shape))).encode())
+            hasher.update(t.ids.contiguous().numpy().tobytes())
+        return hasher.hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe content, the inverse of :meth:`from_dict`."""
+        targets: list[dict[str, Any]] = []
+        for t in self.targets:
+            entry: dict[str, Any] = {"kind": t.kind, "ids": t.ids.tolist()}
+            if t.columns:
+                entry["columns"] = list(t.columns)
+            if t.name is not None:
+                entry["name"] = t.name
+            targets.append(entry)
+        return {"format": _FORMAT, "targets": targets} | ({"note": self.note} if self.note else {})
+
+    def to_json(self) -> str:
+        """The request as JSON text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, content: Any) -> DeletionRequest:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            InputError: Not such a document; the sentence says what is missing.
+        """
+        example = '{"targets": [{"kind": "edge", "ids": [[0, 1]]}]}'
+        if not isinstance(content, dict) or not isinstance(content.get("targets"), list):
+            raise InputError(f"a request is a JSON object with a list 'targets', for example {example}.")
+        if content.get("format", _FORMAT) != _FORMAT:
+            raise InputError(f"this request has format '{content['format']}', expected '{_FORMAT}'.")
+        _refuse_unknown(content, ("format", "targets", "note"), "a request")
+        targets = []
+        for position, entry in enumerate(content["targets"]):
+            if not isinstance(entry, dict) or "kind" not in entry or "ids" not in entry:
+                raise InputError(f"target {position} of the request needs 'kind' and 'ids', for example {example}.")
+            _refuse_unknown(entry, ("kind", "ids", "columns", "name"), f"target {position} of the request")
+            columns = entry.get("columns", ())
+            if not isinstance(columns, (list, tuple)):
+                raise InputError(f"'columns' of target {position} must be a list of integers, got {columns!r}.")
+            targets.append(Target(cast(Kind, entry["kind"]), entry["ids"], tuple(columns), entry.get("name")))
+        return cls(tuple(targets), str(content.get("note", "")))
+
+    @classmethod
+    def from_json(cls, text: str) -> DeletionRequest:
+        """Read a request from JSON text.
+
+        Raises:
+            InputError: Not JSON, or not a request.
+        """
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"the request is not valid JSON: {error}.") from None
+        return cls.from_dict(content)
+
+    @classmethod
+    def load(cls, path: str | Path) -> DeletionRequest:
+        """Read a request file.
+
+        Raises:
+            InputError: No such file, unreadable, or not a request.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the request file '{path}': {error}.") from None
+        return cls.from_json(text)
+
+
+def union(requests: Iterable[DeletionRequest]) -> DeletionRequest:
+    """The union of several requests."""
+    targets = tuple(target for request in requests for target in request.targets)
+    return DeletionRequest(targets)
+
+
+def _refuse_unknown(entry: dict[str, Any], known: tuple[str, ...], what: str) -> None:
+    for key in entry:
+        if key not in known:
+            raise InputError(f"{what} has an unknown key '{key}': {nearest(str(key), list(known))}")

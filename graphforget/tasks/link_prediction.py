@@ -1,0 +1,151 @@
+"""Link prediction on one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base import Batch, Forward, Recipe
+from graphforget.exceptions import InputError
+from graphforget.graphs import GraphData, pair_keys
+from graphforget.kernels import pair_scores
+from graphforget.metrics.utility import average_precision, roc_auc
+from graphforget.requests import DeletionRequest, View
+from graphforget.tasks.graph import GraphTask, read_batch
+from graphforget.tasks.trainable import chunks, reduce
+
+
+class LinkPrediction(GraphTask):
+    """Bernoulli outputs per pair of nodes; an example is a row (u, v), u <= v where the graph is undirected.
+
+    The model returns node embeddings from ``forward(x, edge_index)``; a pair's logit is the dot product, or
+    ``model.decode(z, edge_label_index)`` where the model has it. Training positives are the message-passing edges
+    themselves, as in Cheng et al., "GNNDelete" (ICLR 2023); negatives are drawn anew in every epoch from live nodes and
+    exclude existing edges.
+
+    Example:
+        >>> from graphforget.datasets import load
+        >>> from graphforget.models import GCN
+        >>> data = load("digits", task="link_prediction")
+        >>> task = LinkPrediction(build=lambda d: GCN(64, 32, 16))
+        >>> sorted(task.utility(task.new_model(data, seed=0), task.view(data, "val")))
+        ['average_precision', 'roc_auc']
+    """
+
+    name = "link_prediction"
+    output_kind = "bernoulli"
+    monitor = "roc_auc"
+    default_recipe = Recipe(epochs=1000, lr=1e-3, patience=10, eval_every=10)
+
+    def adopt(self, data: object) -> GraphData:
+        """A graph with at least one edge.
+
+        Raises:
+            InputError: No edges to learn from.
+        """
+        graph = super().adopt(data)
+        if graph.edge_index.size(1) == 0:
+            raise InputError("link prediction needs at least one edge; edge_index is empty.")
+        return graph
+
+    def view(self, data: GraphData, part: str, *, side: Literal["forget", "retain"] | None = None,
+             request: DeletionRequest | None = None) -> View:
+        """Positive pairs of a part; val and test carry their fixed negatives. ``side`` has no meaning for links."""
+        if part == "train":
+            return View(data, data.pairs(), "draw")
+        nothing = torch.empty((0, 2), dtype=torch.long)
+        return View(data, data.splits.get(part, nothing), data.splits.get(f"{part}_neg", nothing))
+
+    def _partition(self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor,
+                   region: Tensor) -> dict[str, Tensor]:
+        train = data.pairs()
+        incident = dead[train].any(1)
+        gone = incident | torch.isin(pair_keys(train, data.num_nodes), pair_keys(pairs, data.num_nodes))
+        changed = torch.zeros_like(dead)
+        changed[feature_nodes] = True
+        altered = ~gone & changed[train].any(1)
+        affected = ~gone & ~altered & region[train].any(1)
+        return {"removed": train[gone], "retain": train[~gone], "altered": train[altered], "affected": train[affected],
+                "readable": ~incident[gone]}
+
+    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
+                generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Positives first, then as many negatives (drawn, fixed or none, as the view says)."""
+        pieces = chunks(len(view), batch_size, shuffle, generator)
+        fixed = view.negatives if isinstance(view.negatives, Tensor) else None
+        shares = fixed.tensor_split(len(pieces)) if fixed is not None else None
+        for number, piece in enumerate(pieces):
+            positive = view.index[piece]
+            if shares is not None:
+                negative = shares[number]
+            elif view.negatives == "draw":
+                negative = self.draw_negatives(view.data, len(positive), generator)
+            else:
+                negative = positive[:0]
+            y = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))])
+            yield Batch(view.data, torch.cat([positive, negative]), y)
+
+    def draw_negatives(self, data: GraphData, count: int, generator: torch.Generator | None) -> Tensor:
+        """``count`` uniform pairs of distinct live nodes that are no edge of ``data``, [count, 2].
+
+        Pairs are rejected against edges a fixed number of times; what is left after that in a nearly complete graph is refused.
+
+        Raises:
+            InputError: The graph is so dense that non-edges were not found.
+        """
+        live = self._memo.get(data, "live", (data.alive,), lambda: data.alive.nonzero().view(-1))
+        edges = self._memo.get(data, "edge keys", (data.edge_index,), lambda: self._edge_keys(data))
+        if len(live) < 2:
+            raise InputError("negatives cannot be drawn: fewer than two nodes are left.")
+        pairs = torch.empty((0, 2), dtype=torch.long)
+        for _ in range(50):
+            need = count - len(pairs)
+            if need <= 0:
+                return pairs[:count]
+            drawn = live[torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)]
+            if data.undirected:
+                drawn = torch.stack([drawn.amin(1), drawn.amax(1)], 1)
+            keys = pair_keys(drawn, data.num_nodes)
+            found = torch.searchsorted(edges, keys).clamp(max=max(len(edges) - 1, 0))
+            free = (drawn[:, 0] != drawn[:, 1]) & ((edges[found] != keys) if len(edges) else torch.ones(len(keys), dtype=torch.bool))
+            pairs = torch.cat([pairs, drawn[free]])
+        if len(pairs) >= count:
+            return pairs[:count]
+        raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
+
+    def _edge_keys(self, data: GraphData) -> Tensor:
+        """Sorted keys of all known edges, validation and test ones excluded: a deployer does not know those."""
+        return pair_keys(data.pairs(), data.num_nodes).sort().values
+
+    def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Edges become non-edges and the reverse: the only wrong answer there is."""
+        return batch.replace(y=1 - batch.y)
+
+    def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
+        encoding = self.encode(model, batches[0].data, store=store)
+        results = []
+        for batch in batches:
+            z, layers, rows = read_batch(encoding, batch)
+            decode = getattr(model, "decode", None)
+            outputs = decode(z, rows.t()) if callable(decode) else pair_scores(z, rows)
+            if outputs.dim() != 1:
+                raise InputError(f"decode(z, edge_label_index) must return one logit per pair, [n]; got {list(outputs.shape)}.")
+            layers.update({k: t for k, t in store.items() if k not in layers})
+            results.append(Forward(outputs, z, layers, rows))
+        return results
+
+    def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+        """Binary cross-entropy on logits."""
+        y = batch.y.to(forward.outputs)
+        return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
+
+    def utility(self, model: nn.Module, view: View) -> dict[str, float]:
+        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives; NaN without both."""
+        if not isinstance(view.negatives, Tensor):
+            raise InputError("link utility needs fixed negatives: use task.view(data, 'val') or 'test'.")
+        scores = self.predict(model, view)
+        y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
+        return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}

@@ -1,0 +1,187 @@
+"""What all shipped tasks share: fresh models, one encoding per context, ensembles, and the training recipe."""
+
+from __future__ import annotations
+
+import copy
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from graphforget import seed as seeds
+from graphforget.base import (
+    Batch,
+    Ensemble,
+    FitLog,
+    Forward,
+    Task,
+    captured,
+    count_work,
+    evaluating,
+    fresh_like,
+    weights_digest,
+)
+from graphforget.exceptions import InputError
+from graphforget.metrics.divergence import probabilities, to_outputs
+from graphforget.requests import View
+
+
+class Memo:
+    """Values owned by a data container: dropped with it, rebuilt when one of its tensors was edited in place (case C14)."""
+
+    def __init__(self) -> None:
+        self._store: WeakKeyDictionary[Any, dict[Any, tuple[tuple[int, ...], Any]]] = WeakKeyDictionary()
+
+    def get(self, data: Any, key: Any, tensors: Sequence[Tensor | None], make: Callable[[], Any]) -> Any:
+        """The memoised value for (data, key), made anew when the version of a tensor changed."""
+        versions = tuple(-1 if t is None else t._version for t in tensors)
+        slot = self._store.setdefault(data, {})
+        if key not in slot or slot[key][0] != versions:
+            slot[key] = (versions, make())
+        return slot[key][1]
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie (CPU for a model without any)."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+class TrainableTask(Task):
+    """A task trained by Adam with early stopping on its own validation part."""
+
+    def new_model(self, data: Any, *, seed: int) -> nn.Module:
+        """Fresh weights from ``build(data)``, else a fresh copy of the template.
+
+        Raises:
+            InputError: Neither was given, or the template cannot be made fresh.
+        """
+        with seeds.isolated(seed):
+            if self.build is not None:
+                model = self.build(data)
+            elif self.template is not None:
+                model = fresh_like(self.template)
+            else:
+                raise InputError(f"task '{self.name}' does not know the model: give it build=lambda data: MyModel(...) "
+                                 f"or template=model.")
+        return model
+
+    def forward(self, model: nn.Module, *batches: Batch, layers: Sequence[str] = ()) -> tuple[Forward, ...]:
+        """Run the model; batches that are read in the same data share one encoding."""
+        if isinstance(model, Ensemble):
+            if layers:
+                raise InputError("an ensemble has no layers of its own; capture them on its members.")
+            return self._forward_ensemble(model, batches)
+        results: list[Forward | None] = [None] * len(batches)
+        groups: dict[int, list[int]] = {}
+        for position, batch in enumerate(batches):
+            groups.setdefault(id(batch.data), []).append(position)
+        for positions in groups.values():
+            with captured(model, layers) as store:
+                made = self._forward(model, [batches[i] for i in positions], store)
+            for position, one in zip(positions, made, strict=True):
+                results[position] = one
+        count_work(examples=sum(len(b) for b in batches))
+        return tuple(r for r in results if r is not None)
+
+    @abstractmethod
+    def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
+        """Run the model on batches of one data container; ``store`` fills with captured layers as modules run."""
+
+    def _forward_ensemble(self, ensemble: Ensemble, batches: Sequence[Batch]) -> tuple[Forward, ...]:
+        per_member = [self.forward(member, *batches) for member in ensemble.members]
+        combined = []
+        for forwards in zip(*per_member, strict=True):
+            mean = torch.stack([probabilities(self.output_kind, f.outputs) for f in forwards]).mean(0)
+            combined.append(Forward(to_outputs(self.output_kind, mean)))
+        return tuple(combined)
+
+    def predict(self, model: nn.Module, view: View, *, generator: torch.Generator | None = None) -> Tensor:
+        """Outputs for every example of a view (its fixed negatives included), evaluation mode, without gradients."""
+        with evaluating(model):
+            return torch.cat([self.forward(model, b)[0].outputs for b in self.batches(view, generator=generator)])
+
+    def fit(self, model: nn.Module, data: Any, *, seed: int, index: Tensor | None = None, epochs: int | None = None,
+            lr: float | None = None, keep: Sequence[int | str] = (),
+            callback: Callable[[int, float], None] | None = None) -> FitLog:
+        """Train in place from the present weights with the task's recipe.
+
+        Args:
+            model: Trained in place; left in evaluation mode with the best weights on validation.
+            data: Data container; its own ``train`` and ``val`` parts are used.
+            seed: Seed of every draw (negatives, order, dropout).
+            index: Train on these example ids instead of all of ``train`` (case C20).
+            epochs: Override of the recipe; then early stopping is off, so that exactly so many epochs run.
+            lr: Override of the recipe.
+            keep: Epoch numbers whose weights to keep in the log, and/or ``"optimizer"``.
+            callback: ``callback(epoch, loss)``.
+
+        Raises:
+            InputError: There is nothing to train on.
+        """
+        recipe = self.recipe
+        started = time.perf_counter()
+        train = self.view(data, "train")
+        if index is not None:
+            train = View(data, index, train.negatives)
+        if not len(train):
+            raise InputError(f"there is nothing to train on: part 'train' of '{data.name}' is empty.")
+        val = self.view(data, "val")
+        stopping = epochs is None and recipe.patience is not None and len(val) > 0
+        total = recipe.epochs if epochs is None else epochs
+        draws = seeds.generator(seeds.derive(seed, "fit"))
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad],
+                                     lr=recipe.lr if lr is None else lr, weight_decay=recipe.weight_decay)
+        init, curve, checkpoints = weights_digest(model), [], {}
+        best: tuple[float, int, dict[str, Tensor] | None, float] = (-float("inf"), 0, None, 0.0)
+        epoch = 0
+        with seeds.isolated(seeds.derive(seed, "dropout")):
+            for epoch in range(1, total + 1):
+                model.train()
+                value = 0.0
+                for batch in self.batches(train, batch_size=recipe.batch_size, shuffle=recipe.batch_size is not None,
+                                          generator=draws):
+                    optimizer.zero_grad(set_to_none=True)
+                    forward = self.forward(model, batch)[0]
+                    loss = self.loss(forward, batch) + self.penalty(model, forward, batch)
+                    loss.backward()
+                    optimizer.step()
+                    value = float(loss.detach())
+                if callback is not None:
+                    callback(epoch, value)
+                if epoch in keep:
+                    checkpoints[epoch] = copy.deepcopy(model.state_dict())
+                if stopping and (epoch % recipe.eval_every == 0 or epoch == total):
+                    score = self.utility(model, val)[self.monitor]
+                    curve.append((epoch, score))
+                    if score > best[0]:
+                        best = (score, epoch, copy.deepcopy(model.state_dict()), time.perf_counter() - started)
+                    elif epoch - best[1] >= recipe.patience * recipe.eval_every:  # type: ignore[operator]
+                        break
+        seconds = time.perf_counter() - started
+        if best[2] is not None:
+            model.load_state_dict(best[2])
+        model.eval()
+        has_best = best[2] is not None
+        return FitLog(
+            seed=seed, init_digest=init, epochs=epoch, best_epoch=best[1] if has_best else epoch,
+            best_score=best[0] if has_best else None, seconds=seconds, seconds_to_best=best[3] if has_best else seconds,
+            curve=tuple(curve), checkpoints=checkpoints,
+            optimizer_state=optimizer.state_dict() if "optimizer" in keep else None,
+        )
+
+
+def chunks(count: int, batch_size: int | None, shuffle: bool, generator: torch.Generator | None) -> list[Tensor]:
+    """Positions 0..count-1 in pieces; one piece without ``batch_size``, shuffled from ``generator`` where asked."""
+    order = torch.randperm(count, generator=generator) if shuffle else torch.arange(count)
+    return list(order.split(batch_size)) if batch_size else [order]
+
+
+def reduce(values: Tensor, reduction: Literal["mean", "sum", "none"]) -> Tensor:
+    """Mean, sum or elementwise; the mean of nothing is 0 rather than NaN."""
+    if reduction == "none":
+        return values
+    return values.sum() if reduction == "sum" or values.numel() == 0 else values.mean()

@@ -1,0 +1,35 @@
+"""``method="auto"``: the method that our benchmarks put nearest to gold for a task and request.
+
+The choice looks at the task, the request and the model only, never at test data, a forget score or gold. The figures behind
+it are in ``benchmarks/README.md``.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from graphforget.base import Task
+from graphforget.exceptions import UnsupportedError
+from graphforget.requests import DeletionRequest
+from graphforget.unlearners import METHODS
+
+
+def candidates(task: Task, request: DeletionRequest) -> list[str]:
+    """Methods to try, best first."""
+    if task.name == "link_prediction":
+        return ["d2dgn", "finetune", "retrain"]
+    return ["finetune", "retrain"]
+
+
+def choose_method(task: Task, request: DeletionRequest, model: nn.Module) -> str:
+    """The first candidate that supports the task, request and model.
+
+    Raises:
+        UnsupportedError: None does; the reasons of the last are given.
+    """
+    reasons: list[str] = []
+    for key in candidates(task, request):
+        reasons = METHODS[key]().supports(task, request, model)
+        if not reasons:
+            return key
+    raise UnsupportedError("auto", reasons)
