@@ -209,9 +209,11 @@ class Unlearner(ABC):
         final = (outcome.model if outcome.model is not None else run.model).to(home)
         _restore(model, final)
         serving = outcome.serving or Serving("retained", split.deny)
+        # A fresh module (retrain, a student from scratch) has none of the operators that earlier methods inserted.
+        kept = tuple(edit for edit in edits if edit.name in dict(final.named_children()))
         return UnlearnResult(
             model=final, original=frozen_copy(model), task=task, split=split, serving=serving,
-            state=dict(outcome.state if outcome.state is not None else state), edits=edits + tuple(outcome.edits),
+            state=dict(outcome.state if outcome.state is not None else state), edits=kept + tuple(outcome.edits),
             method=self.tags.key, params=self.get_params(), seed=seed, curve=tuple(run.curve), unlearner=self,
             cost=_cost(seconds, work, peak), info={**dict(outcome.info)},
         )

@@ -54,8 +54,8 @@ def distance_rows(task: Task, subsets: dict[str, Subset], judged: Judged, golds:
         gaps = gap_per_element(task, judged, others, name)
         add("mean_abs_dp", float(gaps.mean()), *bootstrap_interval(gaps))
         add("signed_dp", signed_gap(task, judged, others, subsets[name]))
-        add("js", _mean([float(js_divergence(kind, mine, g.outputs[name]).mean()) for g in others]))
         if kind != "gaussian":
+            add("js", _mean([float(js_divergence(kind, mine, g.outputs[name]).mean()) for g in others]))
             add("agreement", _mean([float(agreement(kind, mine, g.outputs[name]).mean()) for g in others]))
             if len(mine) > 2:
                 y = subsets[name].y
@@ -72,6 +72,8 @@ def floor_rows(task: Task, subsets: dict[str, Subset], golds: list[Judged]) -> l
         floor = floor_of(task, golds, name)
         if floor is not None:
             rows.append(Row("floor", "retained", name, "mean_abs_dp", floor, None))
+            if task.output_kind == "gaussian":
+                continue
             divergences = [float(js_divergence(task.output_kind, a.outputs[name], b.outputs[name]).mean())
                            for i, a in enumerate(golds) for b in golds[i + 1:]]
             rows.append(Row("floor", "retained", name, "js", _mean(divergences), None))

@@ -194,7 +194,8 @@ def sddmm(graph: SparseGraph, a: Tensor, b: Tensor) -> Tensor:
         InputError: Sizes do not fit.
     """
     if a.dim() != 2 or b.dim() != 2 or (a.size(0), b.size(0)) != graph.shape or a.size(1) != b.size(1):
-        raise InputError(f"a and b must be [{graph.num_rows}, d] and [{graph.num_cols}, d], got {tuple(a.shape)} and {tuple(b.shape)}.")
+        raise InputError(f"a and b must be [{graph.num_rows}, d] and [{graph.num_cols}, d], got {tuple(a.shape)} and "
+                         f"{tuple(b.shape)}.")
     return _SDDMM.apply(graph.pattern, a, b)
 
 
@@ -271,4 +272,5 @@ def linear(x: Tensor | SparseGraph, weight: Tensor, bias: Tensor | None = None) 
     if isinstance(x, Tensor):
         return F.linear(x, weight, bias)
     out = spmm(x, weight.t())
-    return out if bias is None else out + bias
+    # In place: the sum is ours alone, and a second array of this size costs as much as the product.
+    return out if bias is None else out.add_(bias)

@@ -22,6 +22,7 @@ from graphforget.graphs import (
     remove_edges,
     remove_features,
     remove_nodes,
+    take_rows,
 )
 from graphforget.kernels import SparseGraph
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, Target, show_ids
@@ -135,7 +136,7 @@ class GraphTask(TrainableTask):
         position[ids] = torch.arange(len(ids))
         x = data.x
         if x is not None and len(ids) < data.num_nodes:
-            x = _csr_rows(x, ids) if x.layout == torch.sparse_csr else x[ids]
+            x = take_rows(x, ids)
         move = (lambda t: None if t is None else t.to(device))
         return GraphContext(ids.to(device), position.to(device), position[data.edge_index].to(device), move(x))
 
@@ -317,15 +318,6 @@ class GraphTask(TrainableTask):
             touched[changed // data.num_nodes] = True
             touched[changed % data.num_nodes] = True
         return touched.nonzero().view(-1)
-
-
-def _csr_rows(x: Tensor, ids: Tensor) -> Tensor:
-    """Rows of a sparse CSR tensor."""
-    start, counts = x.crow_indices()[ids], x.crow_indices().diff()[ids]
-    crow = torch.zeros(len(ids) + 1, dtype=torch.long)
-    torch.cumsum(counts, 0, out=crow[1:])
-    picked = torch.arange(int(crow[-1])) + torch.repeat_interleave(start - crow[:-1], counts)
-    return torch.sparse_csr_tensor(crow, x.col_indices()[picked], x.values()[picked], (len(ids), x.size(1)))
 
 
 def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:

@@ -26,7 +26,7 @@ from graphforget.base import (
     weights_digest,
 )
 from graphforget.exceptions import InputError
-from graphforget.metrics.divergence import probabilities, to_outputs
+from graphforget.metrics.divergence import combine_outputs
 from graphforget.requests import View
 
 
@@ -95,8 +95,7 @@ class TrainableTask(Task):
         per_member = [self.forward(member, *batches) for member in ensemble.members]
         combined = []
         for forwards in zip(*per_member, strict=True):
-            mean = torch.stack([probabilities(self.output_kind, f.outputs) for f in forwards]).mean(0)
-            combined.append(Forward(to_outputs(self.output_kind, mean)))
+            combined.append(Forward(combine_outputs(self.output_kind, [f.outputs for f in forwards])))
         return tuple(combined)
 
     def predict(self, model: nn.Module, view: View, *, generator: torch.Generator | None = None) -> Tensor:

@@ -232,18 +232,18 @@ class OneMethod:
             require(isinstance(key, str), f"state keys must be strings, got {key!r}")
 
     def declared_frozen(self) -> None:
-        """Parameters that the result says were held (``info["frozen"]``) and masked coordinates are bit-identical."""
-        frozen = list(self.result.info.get("frozen", ()))
-        masks = {k.removeprefix("mask."): v for k, v in self.result.state.items()
-                 if k.startswith("mask.") and isinstance(v, torch.Tensor) and v.dtype == torch.bool}
-        if not frozen and not masks:
+        """What the result says was held (``info["frozen"]``, ``info["free_share"]``) is bit-identical, Adam or not."""
+        frozen, share = list(self.result.info.get("frozen", ())), self.result.info.get("free_share")
+        if not frozen and share is None:
             raise NotApplicable("the result declares no frozen or masked weights")
-        before, after = weights(self.result.original), weights(self.result.model)
+        before, after = dict(self.result.original.named_parameters()), dict(self.result.model.named_parameters())
         for name in frozen:
-            require(name in before, f"info['frozen'] names '{name}', which the model does not have")
+            require(name in before and name in after, f"info['frozen'] names '{name}', which the model does not have")
             require(torch.equal(before[name], after[name]), f"'{name}' is declared frozen but moved")
-        for name, mask in masks.items():
-            require(name in before and torch.equal(before[name][~mask], after[name][~mask]), f"masked weights of '{name}' moved")
+        if share is not None:
+            total = sum(p.numel() for p in before.values())
+            moved = sum(int((before[n] != after[n]).sum()) for n in before)
+            require(moved <= share * total + 0.5, f"{moved} of {total} coordinates moved, but only a share of {share:.3g} was free")
 
     def sequence(self) -> None:
         """A second request with the first's state: lineage, finite weights, and what exact methods promise."""

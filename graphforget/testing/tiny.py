@@ -106,9 +106,9 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
     data = tiny_data(name)
     if name == "node_classification":
         return {
-            "nodes": DeletionRequest.nodes([0, 3, 21, 24]),
+            "nodes": DeletionRequest.nodes([0, 3, 27, 30]),
             "edges": DeletionRequest.edges(pairs=data.pairs()[5:40:6]),
-            "features": DeletionRequest.node_features([1, 22, 23]),
+            "features": DeletionRequest.node_features([1, 28, 29]),
             "class": DeletionRequest.node_classes([1]),
             "isolated node": DeletionRequest.nodes([ISOLATED]),
             "last of its class": DeletionRequest.nodes([LONER]),
@@ -117,7 +117,7 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
         return {
             "edges": DeletionRequest.edges(pairs=data.pairs()[5:40:6]),
             "nodes": DeletionRequest.nodes([2, 23]),
-            "features": DeletionRequest.node_features([1, 22, 23]),
+            "features": DeletionRequest.node_features([1, 28, 29]),
             "isolated node": DeletionRequest.nodes([ISOLATED]),
             "two kinds": DeletionRequest.edges(pairs=data.pairs()[3:9:5]) | DeletionRequest.node_features([40]),
         }
@@ -138,7 +138,7 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
 
 
 _LATER = {
-    "node_classification": lambda: (DeletionRequest.nodes([6, 26]), DeletionRequest.node_features([7, 27]),
+    "node_classification": lambda: (DeletionRequest.nodes([6, 32]), DeletionRequest.node_features([7, 33]),
                                     DeletionRequest.edges(pairs=tiny_data("node_classification").pairs()[44:60:5])),
     "link_prediction": lambda: (DeletionRequest.edges(pairs=tiny_data("link_prediction").pairs()[44:60:5]),
                                 DeletionRequest.nodes([6, 26]), DeletionRequest.node_features([7, 27])),
@@ -170,10 +170,9 @@ def _node_data() -> Any:
 
     x, y, pairs = _communities()
     # Class 2 has one training node (LONER) and no validation node, so that deleting it deletes the class from training.
-    train = torch.tensor([*range(0, 15), *range(20, 35), LONER, ISOLATED])
-    val = torch.tensor([*range(15, 20), *range(35, 40)])
-    test = torch.tensor([*range(40, 50), *range(51, 59)])
-    test = torch.cat([test, torch.empty(0, dtype=torch.long)])
+    train = torch.tensor([*range(0, 12), *range(25, 37), LONER, ISOLATED])
+    val = torch.tensor([*range(12, 17), *range(37, 42)])
+    test = torch.tensor([*range(17, 25), *range(42, 50), *range(51, 59)])
     return GraphData.create(_both(pairs), NUM_NODES, x=x, y=y, splits={"train": train, "val": val, "test": test},
                             num_classes=NUM_CLASSES, name="tiny nodes")
 

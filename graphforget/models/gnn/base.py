@@ -88,6 +88,8 @@ class GNN(nn.Module):
         InputError: A size is not positive, or dropout not in [0, 1).
     """
 
+    accepts_sparse = True  # tasks then hand over a kept SparseGraph, and sparse features where most entries are zero
+
     def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2,
                  dropout: float = 0.0) -> None:
         super().__init__()

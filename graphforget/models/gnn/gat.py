@@ -52,7 +52,7 @@ class GATConv(nn.Module):
         alpha = F.dropout(ops.edge_softmax(loops, scores), self.dropout, self.training)
         heads = [ops.spmm(loops.with_weight(alpha[:, h]), hidden[:, h]) for h in range(self.heads)]
         out = torch.cat(heads, dim=-1) if self.concat else torch.stack(heads).mean(0)
-        return out + self.bias
+        return out.add_(self.bias)
 
 
 class GAT(GNN):
@@ -72,7 +72,7 @@ class GAT(GNN):
     def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2, dropout: float = 0.0,
                  *, heads: int = 1, concat: bool = True, negative_slope: float = 0.2) -> None:
         if heads < 1 or (concat and num_layers > 1 and hidden_channels % heads):
-            raise InputError(f"hidden_channels ({hidden_channels}) must be a multiple of heads ({heads}), which must be at least 1.")
+            raise InputError(f"hidden_channels ({hidden_channels}) must be a multiple of heads ({heads}), and heads at least 1.")
         self.heads, self.concat, self.negative_slope = heads, concat, negative_slope
         super().__init__(in_channels, hidden_channels, out_channels, num_layers, dropout)
 

@@ -31,8 +31,8 @@ class GCNConv(nn.Module):
         """[N, in_channels], dense or sparse, to [N, out_channels]."""
         norm = graph.gcn_norm(self.lin.weight.dtype)
         if isinstance(x, Tensor) and self.lin.in_features < self.lin.out_features:
-            return self.lin(ops.spmm(norm, x)) + self.bias
-        return ops.spmm(norm, self.lin(x)) + self.bias
+            return self.lin(ops.spmm(norm, x)).add_(self.bias)
+        return ops.spmm(norm, self.lin(x)).add_(self.bias)
 
 
 class GCN(GNN):

@@ -18,6 +18,12 @@ class _TwoLayer(nn.Module):
         super().__init__()
         self.lins = nn.ModuleList([Linear(in_channels, out_channels), Linear(out_channels, out_channels)])
 
+    @property
+    def first(self) -> Linear:
+        lin = self.lins[0]
+        assert isinstance(lin, Linear)
+        return lin
+
     def reset_parameters(self) -> None:
         for lin in self.lins:
             lin.reset_parameters()  # type: ignore[operator]
@@ -55,11 +61,11 @@ class GINConv(nn.Module):
 
     def forward(self, x: Tensor | SparseGraph, graph: SparseGraph) -> Tensor:
         """[N, in_channels], dense or sparse, to [N, out_channels]."""
-        pattern, first = graph.pattern, self.nn.lins[0]
+        pattern, first = graph.pattern, self.nn.first
         if isinstance(x, Tensor) and first.in_features <= first.out_features:
             return self.nn(ops.spmm(pattern, x) + (1 + self.eps) * x)
         # The sum is linear: apply h's first layer before it, where the rows are narrower.
-        hidden = ops.linear(x, first.weight)  # type: ignore[arg-type]
+        hidden = ops.linear(x, first.weight)
         hidden = ops.spmm(pattern, hidden) + (1 + self.eps) * hidden + first.bias
         return self.nn.lins[1](hidden.relu())
 

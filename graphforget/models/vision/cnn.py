@@ -29,8 +29,8 @@ class SmallCNN(nn.Module):
                  dropout: float = 0.0, batch_norm: bool = False) -> None:
         super().__init__()
         if min(in_channels, num_classes, width) < 1 or image_size < 4:
-            raise InputError(f"in_channels, num_classes and width must be at least 1 and image_size at least 4, got {in_channels}, "
-                             f"{num_classes}, {width} and {image_size}.")
+            raise InputError(f"in_channels, num_classes and width must be at least 1 and image_size at least 4, got "
+                             f"{in_channels}, {num_classes}, {width} and {image_size}.")
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"dropout is a probability in [0, 1), got {dropout}.")
         self.in_channels, self.num_classes, self.image_size = in_channels, num_classes, image_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +33,7 @@ class MLP(nn.Module):
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"dropout is a probability in [0, 1), got {dropout}.")
         self.in_features, self.hidden, self.num_classes, self.dropout = in_features, widths[1:-1], num_classes, dropout
-        self.lins = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:]))
+        self.lins = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
 
     @property
     def config(self) -> dict[str, Any]:

@@ -1,0 +1,258 @@
+"""GraphData: one graph with features, labels and splits. Frozen; ids never move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphforget.base import content_digest
+from graphforget.exceptions import InputError
+from graphforget.graphs.features import as_features
+from graphforget.graphs.pairs import canonical_pairs, neighbour_lists, pair_keys, sorted_edges
+from graphforget.graphs.rules import EdgeRule
+from graphforget.requests import Lineage, show_ids
+
+
+@dataclass(frozen=True, eq=False)
+class GraphData:
+    """A graph. Make one with :meth:`create`, which checks everything; edit it with :mod:`graphforget.graphs.edit`.
+
+    Attributes:
+        edge_index: Message-passing edges, [2, E] int64, sorted by source, then target. Undirected graphs list both
+            directions. Copies of an edge and self-loops are allowed.
+        num_nodes: Number of node slots N, dead ones included.
+        x: Node features, [N, F] float32, dense or ``torch.sparse_csr``; None without features. Dead rows are NaN (empty
+            where sparse).
+        y: Labels, [N] int64, -1 where there is none; None without labels.
+        undirected: Whether (u, v) and (v, u) are one edge.
+        splits: Node tasks: ``train``, ``val``, ``test`` to node ids [n]. Link tasks: ``val``, ``test`` to positive pairs
+            and ``val_neg``, ``test_neg`` to sampled non-edges, [n, 2]; training positives are :meth:`pairs`.
+        alive: [N] bool, False for forgotten nodes.
+        num_classes: Number of classes, 0 without labels.
+        edge_rule: How the edges derive from the features, or None where they are data of their own.
+        lineage: Set on retained data.
+        name: For reports.
+        node_names: What the nodes were called where the graph came from, or None; not part of the digest.
+    """
+
+    edge_index: Tensor
+    num_nodes: int
+    x: Tensor | None
+    y: Tensor | None
+    undirected: bool
+    splits: Mapping[str, Tensor]
+    alive: Tensor
+    num_classes: int = 0
+    edge_rule: EdgeRule | None = None
+    lineage: Lineage | None = field(default=None, repr=False)
+    name: str = "graph"
+    node_names: tuple[Any, ...] | None = field(default=None, repr=False)
+
+    @classmethod
+    def create(
+        cls,
+        edge_index: Tensor | None,
+        num_nodes: int,
+        *,
+        x: Tensor | None = None,
+        y: Tensor | None = None,
+        undirected: bool | None = None,
+        splits: Mapping[str, Tensor] | None = None,
+        alive: Tensor | None = None,
+        num_classes: int | None = None,
+        edge_rule: EdgeRule | None = None,
+        name: str = "graph",
+        node_names: tuple[Any, ...] | None = None,
+    ) -> GraphData:
+        """A checked graph.
+
+        Args:
+            edge_index: [2, E] integers; None where ``edge_rule`` makes the edges.
+            num_nodes: Number of nodes.
+            x: [N, F] real numbers, dense or sparse.
+            y: [N] integer labels, -1 where there is none.
+            undirected: Found out from the edges where not given: True when every edge has its reverse.
+            splits: See the class.
+            alive: [N] bool; by default every node is alive.
+            num_classes: By default the largest label plus one.
+            edge_rule: Makes the edges from x.
+            name: For reports.
+            node_names: N names.
+
+        Raises:
+            InputError: Anything that does not fit; the sentence names the offending ids, shape or type.
+
+        Example:
+            >>> data = GraphData.create(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), 3, x=torch.eye(3))
+            >>> data.undirected, data.pairs().tolist()
+            (True, [[0, 1], [1, 2]])
+        """
+        num_nodes = _count(num_nodes)
+        alive = torch.ones(num_nodes, dtype=torch.bool) if alive is None else _mask(alive, num_nodes)
+        x = None if x is None else as_features(x, num_nodes, alive)
+        if edge_rule is not None:
+            if x is None or edge_index is not None:
+                raise InputError("a graph with an edge_rule makes its edges from x: give x, and edge_index=None.")
+            edge_index = edge_rule.build(x, alive)
+        elif edge_index is None:
+            raise InputError("edge_index is missing: give an integer tensor of shape [2, E], or an edge_rule.")
+        edge_index = _edges(edge_index, num_nodes, alive)
+        undirected = _direction(edge_index, num_nodes, undirected)
+        labels, classes = _labels(y, num_nodes, num_classes)
+        if node_names is not None and len(node_names) != num_nodes:
+            raise InputError(f"node_names has {len(node_names)} entries but the graph has {num_nodes} nodes.")
+        clean = _splits(splits or {}, num_nodes, alive, edge_index, undirected)
+        if labels is not None and "train" in clean and bool((labels[clean["train"]] < 0).any()):
+            bare = clean["train"][labels[clean["train"]] < 0]
+            raise InputError(f"training nodes {show_ids(bare)} have no label: leave them out of splits['train'].")
+        return cls(edge_index, num_nodes, x, labels, undirected, clean, alive, classes, edge_rule, None, name, node_names)
+
+    # ---- what follows from the content, kept with it -------------------------------------------------------
+    @cached_property
+    def _digest(self) -> str:
+        return content_digest("graph", self.num_nodes, self.edge_index, self.x, self.y, self.undirected, dict(self.splits),
+                              self.alive, self.num_classes, repr(self.edge_rule))
+
+    def digest(self) -> str:
+        """Content digest (sha256) of edges, features, labels, splits and liveness; names are not part of it."""
+        return self._digest
+
+    @cached_property
+    def _pairs(self) -> Tensor:
+        pairs = canonical_pairs(self.edge_index.t(), self.undirected, self.num_nodes)
+        return pairs[pairs[:, 0] != pairs[:, 1]]
+
+    def pairs(self) -> Tensor:
+        """The edges as example ids, [m, 2]: unique, sorted, u < v where undirected. Self-loops are no examples."""
+        return self._pairs
+
+    @cached_property
+    def neighbours(self) -> tuple[Tensor, Tensor]:
+        """CSR of the graph read in both directions: ``rowptr`` [N + 1] and ``col``, without duplicates."""
+        return neighbour_lists(self.edge_index, self.num_nodes)
+
+    def with_lineage(self, lineage: Lineage | None) -> GraphData:
+        """The same graph with another history."""
+        return replace(self, lineage=lineage)
+
+
+# ---- checks, one thing each ------------------------------------------------------------------------------------
+def _count(num_nodes: Any) -> int:
+    if isinstance(num_nodes, bool) or not isinstance(num_nodes, int) or num_nodes < 1:
+        raise InputError(f"num_nodes must be an integer of at least 1, got {num_nodes!r}.")
+    return num_nodes
+
+
+def _mask(alive: Any, num_nodes: int) -> Tensor:
+    if not isinstance(alive, Tensor) or alive.dtype != torch.bool or tuple(alive.shape) != (num_nodes,):
+        raise InputError(f"alive must be a boolean tensor of shape [{num_nodes}].")
+    return alive.detach().cpu()
+
+
+def _integers(tensor: Any, what: str, shape: str) -> Tensor:
+    if not isinstance(tensor, Tensor):
+        raise InputError(f"{what} must be an integer tensor of shape {shape}, got {type(tensor).__name__}; "
+                         f"convert with torch.as_tensor(...).")
+    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
+        raise InputError(f"{what} must be an integer tensor of shape {shape}, got dtype "
+                         f"{str(tensor.dtype).removeprefix('torch.')}; convert with .long().")
+    return tensor.detach().cpu().long()
+
+
+def _edges(edge_index: Any, num_nodes: int, alive: Tensor) -> Tensor:
+    edges = _integers(edge_index, "edge_index", "[2, E]")
+    if edges.dim() != 2 or edges.size(0) != 2:
+        hint = "; transpose it with .t()" if edges.dim() == 2 and edges.size(1) == 2 else ""
+        raise InputError(f"edge_index must have shape [2, E], got {list(edges.shape)}{hint}.")
+    flat = torch.unique(edges)
+    outside = flat[(flat < 0) | (flat >= num_nodes)]
+    if len(outside):
+        raise InputError(f"edge_index names unknown nodes {show_ids(outside)}: the graph has nodes 0 to {num_nodes - 1}.")
+    dead = flat[~alive[flat]]
+    if len(dead):
+        raise InputError(f"edge_index touches nodes {show_ids(dead)}, which are not alive.")
+    return sorted_edges(edges, num_nodes)
+
+
+def _direction(edge_index: Tensor, num_nodes: int, undirected: bool | None) -> bool:
+    forward = torch.unique(pair_keys(edge_index.t(), num_nodes))
+    lonely = forward[~torch.isin(forward, pair_keys(edge_index.flip(0).t(), num_nodes))]
+    if undirected and len(lonely):
+        rows = torch.stack([lonely // num_nodes, lonely % num_nodes], 1)
+        raise InputError(f"undirected=True, but edges {show_ids(rows)} lack their reverse: list both directions "
+                         f"(torch_geometric.utils.to_undirected), or give undirected=False.")
+    return not len(lonely) if undirected is None else bool(undirected)
+
+
+def _labels(y: Any, num_nodes: int, num_classes: int | None) -> tuple[Tensor | None, int]:
+    if y is None:
+        return None, num_classes or 0
+    labels = _integers(y, "y", f"[{num_nodes}]")
+    if labels.dim() == 2 and labels.size(1) == 1:
+        labels = labels.view(-1)
+    if tuple(labels.shape) != (num_nodes,):
+        raise InputError(f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}.")
+    if bool((labels < -1).any()):
+        rows = (labels < -1).nonzero().view(-1)
+        raise InputError(f"y has negative labels at nodes {show_ids(rows)}: classes count from 0, and -1 means no label.")
+    classes = int(labels.max()) + 1 if num_classes is None else int(num_classes)
+    if int(labels.max()) >= classes:
+        rows = (labels >= classes).nonzero().view(-1)
+        raise InputError(f"y has labels up to {int(labels.max())} (nodes {show_ids(rows)}), but num_classes is {classes}: "
+                         f"labels must lie in 0..{classes - 1}.")
+    return labels, classes
+
+
+def _splits(splits: Any, num_nodes: int, alive: Tensor, edge_index: Tensor, undirected: bool) -> dict[str, Tensor]:
+    if not isinstance(splits, Mapping):
+        raise InputError(f"splits must be a mapping like {{'train': ids, 'val': ids, 'test': ids}}, got {type(splits).__name__}.")
+    clean: dict[str, Tensor] = {}
+    for part, value in splits.items():
+        if isinstance(value, Tensor) and value.dtype == torch.bool:
+            value = _mask_ids(value, part, num_nodes)
+        rows = _integers(value, f"split '{part}'", "[n] (node ids) or [n, 2] (pairs)")
+        if rows.dim() not in (1, 2) or (rows.dim() == 2 and rows.size(1) != 2):
+            raise InputError(f"split '{part}' must have shape [n] (node ids) or [n, 2] (pairs), got {list(rows.shape)}.")
+        flat = torch.unique(rows)
+        unknown = flat[(flat < 0) | (flat >= num_nodes)]
+        if len(unknown):
+            raise InputError(f"split '{part}' names unknown nodes {show_ids(unknown)}: the graph has nodes 0 to {num_nodes - 1}.")
+        if not bool(alive[flat].all()):
+            raise InputError(f"split '{part}' names nodes {show_ids(flat[~alive[flat]])}, which are not alive.")
+        clean[part] = flat if rows.dim() == 1 else canonical_pairs(rows, undirected, num_nodes)
+    if len({rows.dim() for rows in clean.values()}) > 1:
+        raise InputError("splits mixes node ids [n] and pairs [n, 2]: give one kind, node ids for node tasks, pairs for link tasks.")
+    if any(rows.dim() == 2 for rows in clean.values()):
+        _disjoint_pairs(clean, edge_index, undirected, num_nodes)
+    else:
+        times = torch.bincount(torch.cat([*clean.values(), torch.empty(0, dtype=torch.long)]), minlength=num_nodes)
+        if bool((times > 1).any()):
+            raise InputError(f"nodes {show_ids((times > 1).nonzero().view(-1))} are in more than one split.")
+    return clean
+
+
+def _mask_ids(mask: Tensor, part: str, num_nodes: int) -> Tensor:
+    if tuple(mask.shape) != (num_nodes,):
+        raise InputError(f"split '{part}' is a boolean mask of shape {list(mask.shape)}, expected [{num_nodes}].")
+    return mask.nonzero().view(-1)
+
+
+def _disjoint_pairs(splits: dict[str, Tensor], edge_index: Tensor, undirected: bool, num_nodes: int) -> None:
+    """Every positive stands in one place, and no sampled non-edge is an edge."""
+    if "train" in splits:
+        raise InputError("splits has pairs under 'train', but the training pairs of a link task are the edges themselves: "
+                         "leave 'train' out.")
+    seen = pair_keys(canonical_pairs(edge_index.t(), undirected, num_nodes), num_nodes)
+    where = "the training edges (edge_index)"
+    for part in sorted(splits, key=lambda name: (name.endswith("_neg"), name)):
+        keys = pair_keys(splits[part], num_nodes)
+        twice = splits[part][torch.isin(keys, seen)]
+        if len(twice):
+            raise InputError(f"pairs {show_ids(twice)} of split '{part}' are also in {where}: splits must not overlap.")
+        if not part.endswith("_neg"):
+            seen, where = torch.cat([seen, keys]), "the training edges or another split"

@@ -1,0 +1,154 @@
+"""Deletions as pure functions from graph to graph: ids never move, the input is never changed.
+
+Whatever is incident to a forgotten node goes with it: edges in both directions, all copies, self-loops, split entries, features
+and label. Node requests of one family of public code removed the wrong edges by using positions of the u < v half as positions in
+the full edge list, and kept more than half of what they should have deleted; here edges are matched by content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from graphforget.exceptions import InputError
+from graphforget.graphs.data import GraphData
+from graphforget.graphs.features import empty_rows, zero_entries
+from graphforget.graphs.pairs import canonical_pairs, pair_keys
+from graphforget.graphs.region import induced_subgraph
+from graphforget.requests import as_ids, show_ids
+
+
+def remove_edges(data: GraphData, pairs: Any) -> GraphData:
+    """The graph without some edges: every copy, and both directions where it is undirected; out of every split as well.
+
+    Args:
+        data: The graph.
+        pairs: [n, 2] edges, in any direction where the graph is undirected.
+
+    Raises:
+        InputError: Unknown nodes or edges, or edges that derive from features and would come back.
+
+    Example:
+        >>> triangle = GraphData.create(torch.tensor([[0, 1, 1, 2, 0, 2], [1, 0, 2, 1, 2, 0]]), 3)
+        >>> remove_edges(triangle, [[1, 0]]).pairs().tolist()
+        [[0, 2], [1, 2]]
+    """
+    if data.edge_rule is not None:
+        raise InputError(f"the edges of '{data.name}' derive from its features, so a removed one would come back: "
+                         f"remove nodes or features instead.")
+    rows = as_ids(pairs, "edge")
+    _known(data, torch.unique(rows))
+    keys = pair_keys(canonical_pairs(rows, data.undirected, data.num_nodes), data.num_nodes)
+    gone = torch.isin(_canonical_keys(data, data.edge_index.t()), keys)
+    held = {part: torch.isin(pair_keys(rows_, data.num_nodes), keys) for part, rows_ in data.splits.items()
+            if rows_.dim() == 2 and not part.endswith("_neg")}
+    found = [_canonical_keys(data, data.edge_index.t()[gone]),
+             *(pair_keys(data.splits[part][hit], data.num_nodes) for part, hit in held.items())]
+    missing = keys[~torch.isin(keys, torch.cat(found))]
+    if len(missing):
+        pairs_ = torch.stack([missing // data.num_nodes, missing % data.num_nodes], 1)
+        raise InputError(f"unknown edges {show_ids(pairs_)}: they are not in the graph.")
+    splits = {part: rows_[~held[part]] if part in held else rows_ for part, rows_ in data.splits.items()}
+    return replace(data, edge_index=data.edge_index[:, ~gone], splits=splits)
+
+
+def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> GraphData:
+    """The graph without some nodes; their slots stay.
+
+    All incident edges go. Then either everything goes (features NaN, or an empty row where sparse; label -1; out of every split;
+    not alive), or, with ``keep_content``, nothing else does: the *unlinked* state, in which a forgotten node can still be read but
+    reaches nobody. Edges that derive from features are rebuilt among the other nodes; an unlinked graph keeps them as they then
+    are and has no ``edge_rule`` any more.
+
+    Args:
+        data: The graph.
+        ids: Node ids [n] or a boolean mask [N].
+        keep_content: Make the unlinked state.
+
+    Raises:
+        InputError: Unknown or already forgotten nodes.
+
+    Example:
+        >>> star = GraphData.create(torch.tensor([[0, 0, 1, 2], [1, 2, 0, 0]]), 3)
+        >>> remove_nodes(star, [0]).edge_index.size(1)
+        0
+    """
+    nodes = as_ids(ids, "node")
+    _known(data, nodes)
+    gone = torch.zeros(data.num_nodes, dtype=torch.bool)
+    gone[nodes] = True
+    edges = data.edge_index[:, ~gone[data.edge_index].any(0)]
+    if data.edge_rule is not None:
+        assert data.x is not None
+        edges = data.edge_rule.build(data.x, data.alive & ~gone)
+    if keep_content:
+        return replace(data, edge_index=edges, edge_rule=None)
+    splits = {part: rows[~(gone[rows] if rows.dim() == 1 else gone[rows].any(1))] for part, rows in data.splits.items()}
+    return replace(data, edge_index=edges, x=None if data.x is None else empty_rows(data.x, gone),
+                   y=None if data.y is None else data.y.masked_fill(gone, -1), splits=splits, alive=data.alive & ~gone)
+
+
+def remove_features(data: GraphData, ids: Any, columns: Sequence[int] = (), *, keep_content: bool = False) -> GraphData:
+    """The graph with features of some nodes set to zero; nodes and edges stay, edges that derive from features are rebuilt.
+
+    Args:
+        data: The graph.
+        ids: Node ids [n] or a boolean mask [N].
+        columns: Feature columns; all of them where empty.
+        keep_content: Only rebuild derived edges as if the features were gone (the unlinked state); without derived edges
+            the graph is returned as it is.
+
+    Raises:
+        InputError: No features, unknown columns, unknown or already forgotten nodes.
+
+    Example:
+        >>> data = GraphData.create(torch.empty(2, 0, dtype=torch.long), 2, x=torch.ones(2, 3))
+        >>> remove_features(data, [1], columns=[0, 2]).x.tolist()
+        [[1.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
+    """
+    if data.x is None:
+        raise InputError("the graph has no node features x, so none can be removed.")
+    nodes = as_ids(ids, "node")
+    _known(data, nodes)
+    unknown = [c for c in columns if not 0 <= c < data.x.size(1)]
+    if unknown:
+        raise InputError(f"unknown feature columns {unknown[:5]}: x has columns 0 to {data.x.size(1) - 1}.")
+    x = zero_entries(data.x, nodes, columns)
+    edges = data.edge_index if data.edge_rule is None else data.edge_rule.build(x, data.alive)
+    if keep_content:
+        return data if data.edge_rule is None else replace(data, edge_index=edges, edge_rule=None)
+    return replace(data, x=x, edge_index=edges)
+
+
+def compact(data: GraphData) -> tuple[GraphData, Tensor]:
+    """A re-indexed copy with live nodes only, and the map from old ids to new ones.
+
+    Returns:
+        The compact graph (without lineage, whose ids are the old ones), and [N] int64, -1 for dead nodes.
+
+    Example:
+        >>> path = GraphData.create(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), 3)
+        >>> small, position = compact(remove_nodes(path, [0]))
+        >>> small.pairs().tolist(), position.tolist()
+        ([[0, 1]], [-1, 0, 1])
+    """
+    part = induced_subgraph(data, data.alive)
+    return replace(part.data, edge_rule=data.edge_rule), part.position
+
+
+def _canonical_keys(data: GraphData, rows: Tensor) -> Tensor:
+    if data.undirected and len(rows):
+        rows = torch.stack([rows.amin(1), rows.amax(1)], 1)
+    return pair_keys(rows, data.num_nodes)
+
+
+def _known(data: GraphData, ids: Tensor) -> None:
+    unknown = ids[ids >= data.num_nodes]
+    if len(unknown):
+        raise InputError(f"unknown nodes {show_ids(unknown)}: the graph has nodes 0 to {data.num_nodes - 1}.")
+    if not bool(data.alive[ids].all()):
+        raise InputError(f"nodes {show_ids(ids[~data.alive[ids]])} are already forgotten.")

@@ -1,0 +1,159 @@
+"""Interactions: who took what. Implicit feedback as (user, item) pairs; ids never move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from graphforget.base import content_digest
+from graphforget.exceptions import InputError
+from graphforget.requests import Lineage, as_ids, show_ids
+
+
+@dataclass(frozen=True, eq=False)
+class Positives:
+    """The items of every user in CSR form, for masking and for drawing negatives.
+
+    Attributes:
+        rowptr: [num_users + 1] int64; the items of user u are ``items[rowptr[u]:rowptr[u + 1]]``, ascending.
+        items: [n] int64.
+        num_items: Number of items.
+    """
+
+    rowptr: Tensor
+    items: Tensor
+    num_items: int
+
+    @classmethod
+    def from_pairs(cls, pairs: Tensor, num_users: int, num_items: int) -> Positives:
+        """From rows (user, item), [n, 2], in any order and without repetitions."""
+        keys = (pairs[:, 0] * num_items + pairs[:, 1]).sort().values
+        rowptr = torch.zeros(num_users + 1, dtype=torch.long)
+        rowptr[1:] = torch.bincount(pairs[:, 0], minlength=num_users).cumsum(0)
+        return cls(rowptr, keys % num_items, num_items)
+
+    @cached_property
+    def keys(self) -> Tensor:
+        """Sorted ``user * num_items + item`` of every pair, [n]."""
+        users = torch.repeat_interleave(torch.arange(len(self.rowptr) - 1), self.rowptr.diff())
+        return users * self.num_items + self.items
+
+    def counts(self) -> Tensor:
+        """Number of items per user, [num_users]."""
+        return self.rowptr.diff()
+
+    def contains(self, user_id: Tensor, item_id: Tensor) -> Tensor:
+        """Whether each pair is among them, bool [n]."""
+        if not len(self.keys):
+            return torch.zeros(user_id.shape, dtype=torch.bool)
+        wanted = user_id * self.num_items + item_id
+        found = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
+        return self.keys[found] == wanted
+
+    def of(self, user_id: Tensor) -> Tensor:
+        """Pairs (position in ``user_id``, item) of these users, [m, 2]: what a ranked list must leave out."""
+        start, count = self.rowptr[user_id], self.counts()[user_id]
+        rows = torch.repeat_interleave(torch.arange(len(user_id)), count)
+        within = torch.arange(len(rows)) - torch.repeat_interleave(count.cumsum(0) - count, count)
+        return torch.stack([rows, self.items[start[rows] + within]], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Implicit feedback of users on items; an example is a row (user_id, item_id).
+
+    Attributes:
+        splits: Pairs of ``train``, ``val`` and ``test``, each [n, 2] int64, sorted, unique, and in one part only.
+        num_users: Number of user slots, forgotten ones included.
+        num_items: Number of item slots, forgotten ones included.
+        alive_users: [num_users] bool; False for forgotten users.
+        alive_items: [num_items] bool; False for forgotten items.
+        name: For reports.
+        lineage: Set on retained data.
+
+    Example:
+        >>> data = Interactions.create({"train": [[0, 0], [0, 1], [1, 2]], "test": [[1, 0]]})
+        >>> data.num_users, data.num_items, data.positives.counts().tolist()
+        (2, 3, [2, 1])
+    """
+
+    splits: Mapping[str, Tensor]
+    num_users: int
+    num_items: int
+    alive_users: Tensor
+    alive_items: Tensor
+    name: str = "interactions"
+    lineage: Lineage | None = field(default=None, repr=False)
+
+    @classmethod
+    def create(cls, splits: Mapping[str, object], *, num_users: int | None = None, num_items: int | None = None,
+               name: str = "interactions") -> Interactions:
+        """A validated container.
+
+        Args:
+            splits: Pairs (user, item), [n, 2], of ``train`` and, where there are some, ``val`` and ``test``.
+            num_users: Number of users; by default the largest user id plus one.
+            num_items: Number of items; by default the largest item id plus one.
+            name: For reports.
+
+        Raises:
+            InputError: No training pairs, a wrong shape or type, ids out of range, or a pair in two parts.
+        """
+        if not isinstance(splits, Mapping) or "train" not in splits:
+            raise InputError("splits must be a mapping with at least 'train', for example "
+                             "{'train': pairs, 'val': pairs, 'test': pairs} with pairs of shape [n, 2].")
+        clean: dict[str, Tensor] = {}
+        for part, pairs in splits.items():
+            if part != "train" and torch.as_tensor(pairs).numel() == 0:
+                clean[part] = torch.empty((0, 2), dtype=torch.long)
+                continue
+            if torch.as_tensor(pairs).numel() == 0:
+                raise InputError("split 'train' is empty: a recommender needs at least one interaction to learn from.")
+            clean[part] = as_ids(pairs, "interaction")
+        every = torch.cat(list(clean.values()))
+        sizes = []
+        for column, (what, size) in enumerate((("user", num_users), ("item", num_items))):
+            largest = int(every[:, column].max())
+            if size is not None and largest >= size:
+                raise InputError(f"the interactions name {what} {largest}, but num_{what}s is {size}: "
+                                 f"ids must lie in 0..{size - 1}.")
+            sizes.append(largest + 1 if size is None else int(size))
+        unique, counts = torch.unique(every, dim=0, return_counts=True)
+        if bool((counts > 1).any()):
+            raise InputError(f"interactions {show_ids(unique[counts > 1])} are in more than one split: "
+                             f"keep each pair in one of {', '.join(clean)}.")
+        return cls(clean, sizes[0], sizes[1], torch.ones(sizes[0], dtype=torch.bool),
+                   torch.ones(sizes[1], dtype=torch.bool), name)
+
+    @property
+    def positives(self) -> Positives:
+        """Training items per user. Built anew on every access; ``Recommendation.context`` keeps it."""
+        return Positives.from_pairs(self.splits["train"], self.num_users, self.num_items)
+
+    def part(self, name: str) -> Tensor:
+        """Pairs of a part, [n, 2]; empty where there is none."""
+        return self.splits.get(name, torch.empty((0, 2), dtype=torch.long))
+
+    def keys(self, pairs: Tensor) -> Tensor:
+        """One integer per pair, ``user * num_items + item``, [n]."""
+        return pairs[:, 0] * self.num_items + pairs[:, 1]
+
+    def alive(self, pairs: Tensor) -> Tensor:
+        """Whether both ends of each pair exist, bool [n]."""
+        return self.alive_users[pairs[:, 0]] & self.alive_items[pairs[:, 1]]
+
+    def with_lineage(self, lineage: Lineage | None) -> Interactions:
+        """The same content with another past."""
+        return replace(self, lineage=lineage)
+
+    @cached_property
+    def _digest(self) -> str:
+        return content_digest(dict(self.splits), self.num_users, self.num_items, self.alive_users, self.alive_items)
+
+    def digest(self) -> str:
+        """Content digest (sha256)."""
+        return self._digest

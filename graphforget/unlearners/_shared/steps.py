@@ -1,0 +1,69 @@
+"""The loops that gradient methods share: batches by the task's recipe, retain loss, optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base import Batch, Run, Task
+from graphforget.requests import View
+
+
+def recipe_epochs(task: Task, epochs: int | None) -> int:
+    """``epochs``, or a tenth of the recipe's (at least 1) for None: a repair that costs at most a tenth of retraining."""
+    return max(task.recipe.epochs // 10, 1) if epochs is None else epochs
+
+
+def make_adam(task: Task, model: nn.Module, lr: float | None, *, weight_decay: float | None = 0.0) -> torch.optim.Adam:
+    """Adam over the trainable parameters; None means the recipe's learning rate or weight decay."""
+    return torch.optim.Adam(
+        [p for p in model.parameters() if p.requires_grad], lr=task.recipe.lr if lr is None else lr,
+        weight_decay=task.recipe.weight_decay if weight_decay is None else weight_decay,
+    )
+
+
+def epoch_batches(task: Task, view: View, generator: torch.Generator) -> Iterator[Batch]:
+    """One pass over a view, in the recipe's batches: shuffled mini-batches, or the full batch in order."""
+    size = task.recipe.batch_size
+    return task.batches(view, batch_size=size, shuffle=size is not None, generator=generator)
+
+
+def endless_batches(task: Task, view: View, generator: torch.Generator) -> Iterator[Batch]:
+    """Passes over a view without end; every pass draws anew."""
+    while True:
+        yield from epoch_batches(task, view, generator)
+
+
+def full_loss(task: Task, model: nn.Module, batch: Batch) -> Tensor:
+    """What the task's training minimises on a batch: data term and penalty."""
+    forward = task.forward(model, batch)[0]
+    return task.loss(forward, batch) + task.penalty(model, forward, batch)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One step down ``loss``; returns its value."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return float(loss.detach())
+
+
+def retain_view(run: Run) -> View:
+    """Retained training examples on the retained data: nothing forgotten can be read there."""
+    return run.split.view("retain", on="retained")
+
+
+def forget_view(run: Run) -> View:
+    """The forget part in the most forgetful context where it can be read."""
+    return run.split.view("forget", on=run.split.forget_context)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie (CPU for a model without any)."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+NOTHING_TO_FORGET = ("the request touches no training example, so there is nothing to unlearn in the weights: "
+                     "they are unchanged")

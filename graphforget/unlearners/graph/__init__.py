@@ -1,0 +1,1 @@
+"""Methods that must see a graph."""

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import graphforget.models as models
+
+
+@pytest.mark.parametrize("key", sorted(models.MODELS))
+def test_every_registered_model_can_be_imported(key):
+    module, _, name = models.MODELS[key].partition(":")
+    cls = getattr(importlib.import_module(module), name)
+    assert getattr(models, name) is cls and name in dir(models)
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="BPRMF"):
+        _ = models.Resnet
+
+
+def test_importing_every_model_leaves_torch_geometric_alone():
+    code = ("import sys, graphforget.models as m; assert 'graphforget.kernels' not in sys.modules; "
+            "[getattr(m, n) for n in m.__all__]; "
+            "sys.exit(int(any(x in sys.modules for x in ('torch_geometric', 'scipy', 'pandas', 'sklearn'))))")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

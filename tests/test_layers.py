@@ -1,0 +1,65 @@
+"""``import graphforget`` stays light, and everything in the registries can be imported."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import graphforget
+
+HEAVY = ("torch_geometric", "pandas", "dgl", "matplotlib", "transformers", "triton", "networkx", "scipy", "sklearn")
+ROOT = Path(graphforget.__file__).parent
+
+
+def imported(statement: str) -> set[str]:
+    """Which heavy packages (and torch) a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint(*[m for m in {(*HEAVY, 'torch')!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_import_graphforget_loads_nothing_heavy():
+    assert imported("import graphforget") == set()  # not even torch
+
+
+def test_requests_methods_and_tasks_load_torch_and_nothing_heavier():
+    # torch itself may bring networkx, triton or scipy along with some releases; what counts is what we add.
+    base = imported("import torch")
+    statement = ("import graphforget; graphforget.DeletionRequest.nodes([1]); "
+                 "from graphforget.unlearners import METHODS; from graphforget.tasks import TASKS; "
+                 "list(METHODS), list(TASKS); import graphforget.base")
+    assert imported(statement) == base | {"torch"}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_optional_packages_are_imported_only_inside_functions(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    allowed = {"triton"} if "backends" in path.parts or path.stem.startswith("triton") else set()
+    assert not (names & set(HEAVY)) - allowed
+
+
+@pytest.mark.parametrize(("where", "name"), [("unlearners", "METHODS"), ("tasks", "TASKS"), ("datasets", "DATASETS"),
+                                             ("models", "MODELS")])
+def test_every_registered_component_can_be_imported(where, name):
+    registry = getattr(__import__(f"graphforget.{where}", fromlist=[name]), name)
+    assert len(registry) > 0
+    for key in registry:
+        assert registry[key] is not None
+
+
+def test_public_names_resolve():
+    for name in graphforget.__all__:
+        assert getattr(graphforget, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'unlern'"):
+        graphforget.unlern
