@@ -1,7 +1,9 @@
-"""In and out: PyG ``Data``, networkx, scipy. Third-party packages are imported when used."""
+"""From and to PyTorch Geometric, networkx and scipy. The packages are imported when first used."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,120 +11,176 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
+from graphforget.graphs.features import take_rows
+
+_PARTS = ("train", "val", "test")
 
 
-def as_graph(graph: Any, **options: Any) -> GraphData:
-    """A :class:`GraphData` from what the user has.
+def as_graph(
+    obj: Any,
+    *,
+    num_nodes: int | None = None,
+    x: Tensor | None = None,
+    y: Tensor | None = None,
+    undirected: bool | None = None,
+    splits: Mapping[str, Tensor] | None = None,
+    split: int | None = None,
+    num_classes: int | None = None,
+    name: str | None = None,
+) -> GraphData:
+    """A :class:`GraphData` from a graph of another library.
+
+    - PyG ``Data`` (anything with ``edge_index``): x, y and the masks ``train_mask``, ``val_mask``, ``test_mask``. Supervision
+      stored beside the edges (``edge_label_index``) is not read: training pairs are the edges.
+    - networkx: nodes are numbered in the graph's order and their names kept; node attributes ``x`` and ``y`` are read where
+      every node has them.
+    - scipy sparse matrix or array [N, N]: entry (i, j) is an edge from i to j.
+    - a tensor ``edge_index`` [2, E], with ``num_nodes``.
 
     Args:
-        graph: GraphData (unchanged), PyG ``Data`` (anything with ``edge_index``), networkx graph, or scipy sparse matrix.
-        **options: Passed to :meth:`GraphData.create`; they win over what the graph says.
+        obj: The graph. A :class:`GraphData` is returned as it is.
+        num_nodes: For an ``edge_index``.
+        x: Features [N, F], instead of those found.
+        y: Labels [N], instead of those found.
+        undirected: By default found out from the edges.
+        splits: Instead of the masks found.
+        split: Which column of 2-D masks (data with several splits) to take.
+        num_classes: By default the largest label plus one.
+        name: For reports.
 
     Raises:
-        InputError: Not a graph, or one that is not valid.
+        InputError: Not a graph, several splits and no choice, or content that :meth:`GraphData.create` refuses.
 
     Example:
-        >>> import networkx as nx
-        >>> as_graph(nx.path_graph(3)).pairs().tolist()
-        [[0, 1], [1, 2]]
+        >>> import scipy.sparse
+        >>> as_graph(scipy.sparse.coo_array(([1, 1], ([0, 1], [1, 0])))).pairs().tolist()
+        [[0, 1]]
     """
-    if isinstance(graph, GraphData):
-        return graph
-    if hasattr(graph, "edge_index"):
-        return _from_pyg(graph, options)
-    if hasattr(graph, "adj") and hasattr(graph, "nodes"):
-        return _from_networkx(graph, options)
-    if hasattr(graph, "tocoo") and hasattr(graph, "shape"):
-        return _from_scipy(graph, options)
-    raise InputError(f"cannot read a graph from {type(graph).__name__}: give a GraphData, a PyG Data, a networkx graph or a scipy "
-                     f"sparse matrix.")
+    if isinstance(obj, GraphData):
+        if any(value is not None for value in (num_nodes, x, y, undirected, splits, split, num_classes, name)):
+            raise InputError("this is a GraphData already, so nothing can be set here; use dataclasses.replace or GraphData.create.")
+        return obj
+    if isinstance(obj, Tensor):
+        if num_nodes is None:
+            raise InputError("an edge_index needs num_nodes beside it, for example as_graph(edge_index, num_nodes=100).")
+        found: dict[str, Any] = {"edge_index": obj, "num_nodes": num_nodes}
+    elif num_nodes is not None:
+        raise InputError("num_nodes is for a plain edge_index; this graph brings its own.")
+    elif hasattr(obj, "is_multigraph") and hasattr(obj, "nodes"):
+        found = _from_networkx(obj)
+    elif hasattr(obj, "tocoo"):
+        found = _from_scipy(obj)
+    elif hasattr(obj, "edge_types"):
+        raise InputError("graphs with several node or edge types (HeteroData) are not supported; convert with data.to_homogeneous().")
+    elif isinstance(getattr(obj, "edge_index", None), Tensor):
+        found = _from_pyg(obj, split, splits is None)
+    else:
+        raise InputError(f"expected a GraphData, a PyG Data with edge_index, a networkx graph or a scipy sparse matrix, "
+                         f"got {type(obj).__name__}.")
+    given = {"x": x, "y": y, "undirected": undirected, "splits": splits, "num_classes": num_classes, "name": name}
+    found.update({key: value for key, value in given.items() if value is not None})
+    return GraphData.create(found.pop("edge_index"), found.pop("num_nodes"), **found)
 
 
-def _from_pyg(graph: Any, options: dict[str, Any]) -> GraphData:
-    splits: dict[str, Tensor] = {}
-    for part in ("train", "val", "test"):
-        mask = getattr(graph, f"{part}_mask", None)
+def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
+    if getattr(obj, "edge_attr", None) is not None or getattr(obj, "edge_weight", None) is not None:
+        warnings.warn("edge attributes and weights are not kept: models are called as forward(x, edge_index).", stacklevel=4)
+    found: dict[str, Any] = {"edge_index": obj.edge_index, "num_nodes": int(obj.num_nodes)}
+    for key in ("x", "y"):
+        if isinstance(getattr(obj, key, None), Tensor):
+            found[key] = getattr(obj, key)
+    splits = {}
+    for part in _PARTS if with_masks else ():
+        mask = getattr(obj, f"{part}_mask", None)
         if mask is None:
             continue
         if mask.dim() == 2:
-            raise InputError(f"{part}_mask has {mask.size(1)} columns (splits); pick one, for example data.{part}_mask = "
-                             f"data.{part}_mask[:, 0].")
-        splits[part] = mask
-    if splits and not bool(torch.as_tensor(splits.get("train", torch.zeros(1))).any()):
-        splits.pop("train", None)
-    y = getattr(graph, "y", None)
-    if y is not None and y.dim() == 2 and y.size(1) == 1:
-        y = y.view(-1)
-    found = {"x": getattr(graph, "x", None), "y": y, "splits": splits, "num_nodes": getattr(graph, "num_nodes", None)}
-    return GraphData.create(graph.edge_index, **{**found, **options})
+            if split is None or not 0 <= split < mask.size(1):
+                raise InputError(f"{part}_mask has {mask.size(1)} columns, one per split: pick one with "
+                                 f"split=0 to {mask.size(1) - 1}.")
+            mask = mask[:, split]
+        if mask.dtype != torch.bool:
+            raise InputError(f"{part}_mask must be boolean, got dtype {str(mask.dtype).removeprefix('torch.')}.")
+        splits[part] = mask.detach().cpu().nonzero().view(-1)
+    return found | {"splits": splits}
 
 
-def _from_networkx(graph: Any, options: dict[str, Any]) -> GraphData:
-    nodes = list(graph.nodes)
-    row = {node: position for position, node in enumerate(nodes)}
-    pairs = [(row[u], row[v]) for u, v in graph.edges()]
-    edges = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).t()
+def _from_networkx(graph: Any) -> dict[str, Any]:
+    names = tuple(graph.nodes)
+    position = {node: i for i, node in enumerate(names)}
+    rows = [(position[u], position[v]) for u, v in graph.edges()]
     if not graph.is_directed():
-        loops = edges[0] == edges[1]
-        edges = torch.cat([edges, edges[:, ~loops].flip(0)], 1)
-    features = [graph.nodes[n].get("x") for n in nodes]
-    labels = [graph.nodes[n].get("y") for n in nodes]
-    found: dict[str, Any] = {"num_nodes": len(nodes), "undirected": not graph.is_directed()}
-    if nodes and all(f is not None for f in features):
-        found["x"] = torch.tensor(features, dtype=torch.float)
-    if nodes and all(label is not None for label in labels):
-        found["y"] = torch.tensor(labels, dtype=torch.long)
-    return GraphData.create(edges.contiguous(), **{**found, **options})
+        rows += [(v, u) for u, v in rows if u != v]
+    found: dict[str, Any] = {"edge_index": torch.tensor(rows, dtype=torch.long).view(-1, 2).t(), "num_nodes": len(names),
+                             "undirected": not graph.is_directed(), "node_names": names}
+    for key, dtype in (("x", torch.float32), ("y", torch.long)):
+        values = [graph.nodes[node].get(key) for node in names]
+        if names and all(value is not None for value in values):
+            try:
+                found[key] = torch.stack([torch.as_tensor(value, dtype=dtype) for value in values])
+            except (TypeError, ValueError, RuntimeError):
+                raise InputError(f"node attribute '{key}' must be {'a vector of numbers of one length' if key == 'x' else 'an integer'} "
+                                 f"at every node; give {key}=... instead.") from None
+    return found
 
 
-def _from_scipy(matrix: Any, options: dict[str, Any]) -> GraphData:
-    if matrix.shape[0] != matrix.shape[1]:
-        raise InputError(f"an adjacency matrix must be square, got {matrix.shape[0]} x {matrix.shape[1]}.")
+def _from_scipy(matrix: Any) -> dict[str, Any]:
+    if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise InputError(f"an adjacency matrix must be square, got shape {list(matrix.shape)}.")
     coo = matrix.tocoo()
-    edges = torch.stack([torch.from_numpy(coo.row.astype("int64")), torch.from_numpy(coo.col.astype("int64"))])
-    return GraphData.create(edges, **{"num_nodes": matrix.shape[0], **options})
+    row, col, value = (torch.as_tensor(part) for part in (coo.row, coo.col, coo.data))
+    present = value != 0
+    if bool((value[present] != 1).any()):
+        warnings.warn("edge weights of the matrix are not kept: every non-zero entry is an edge.", stacklevel=4)
+    return {"edge_index": torch.stack([row.long(), col.long()])[:, present], "num_nodes": int(matrix.shape[0])}
 
 
 def to_pyg(data: GraphData) -> Any:
-    """A PyG ``Data`` with masks; link splits become ``val_pos``, ``val_neg`` ... attributes; dead slots stay."""
+    """A PyG ``Data`` with the same ids: x, y, masks of node splits, ``alive``.
+
+    Pairs of link splits become ``val_edge_label_index``, ``test_neg_edge_label_index`` and so on, [2, n].
+    """
     from torch_geometric.data import Data
 
-    graph = Data(edge_index=data.edge_index, num_nodes=data.num_nodes)
+    out = Data(edge_index=data.edge_index, num_nodes=data.num_nodes)
     if data.x is not None:
-        graph.x = data.x.to_dense() if data.x.layout == torch.sparse_csr else data.x
+        out.x = data.x
     if data.y is not None:
-        graph.y = data.y
-    for part, ids in data.splits.items():
-        if ids.dim() == 1:
-            mask = torch.zeros(data.num_nodes, dtype=torch.bool)
-            mask[ids] = True
-            graph[f"{part}_mask"] = mask
+        out.y = data.y
+    for part, rows in data.splits.items():
+        if rows.dim() == 2:
+            out[f"{part}_edge_label_index"] = rows.t().contiguous()
         else:
-            graph[part if part.endswith("_neg") else f"{part}_pos"] = ids
-    return graph
+            out[f"{part}_mask"] = torch.zeros(data.num_nodes, dtype=torch.bool).index_fill(0, rows, True)
+    out.alive = data.alive
+    return out
 
 
 def to_networkx(data: GraphData) -> Any:
-    """A networkx graph of the live nodes, with ``x`` and ``y`` attributes where there are some; parallel edges are merged."""
+    """A networkx ``Graph`` or ``DiGraph`` of the live nodes under their names (ids where there are none); copies of an edge merge.
+
+    Node attributes: ``x`` (list) and ``y``, where the graph has them.
+    """
     import networkx as nx
 
     graph = nx.Graph() if data.undirected else nx.DiGraph()
-    x = None if data.x is None else (data.x.to_dense() if data.x.layout == torch.sparse_csr else data.x).tolist()
-    for node in data.alive.nonzero().view(-1).tolist():
-        attributes: dict[str, Any] = {}
-        if x is not None:
-            attributes["x"] = x[node]
+    ids = data.alive.nonzero().view(-1)
+    names = data.node_names or range(data.num_nodes)
+    x = None if data.x is None else take_rows(data.x, ids).to_dense().tolist()
+    for row, node in enumerate(ids.tolist()):
+        attributes: dict[str, Any] = {} if x is None else {"x": x[row]}
         if data.y is not None:
             attributes["y"] = int(data.y[node])
-        graph.add_node(node, **attributes)
-    graph.add_edges_from(map(tuple, data.edge_index.t().tolist()))
+        graph.add_node(names[node], **attributes)
+    graph.add_edges_from((names[u], names[v]) for u, v in data.edge_index.t().tolist())
     return graph
 
 
 def to_scipy(data: GraphData) -> Any:
-    """The adjacency matrix, [N, N] CSR; parallel edges add up."""
+    """Adjacency as ``scipy.sparse.csr_array`` [N, N] of ones; entry (i, j) is an edge from i to j, copies merge."""
     import numpy as np
-    from scipy.sparse import coo_matrix
+    import scipy.sparse
 
-    row, col = data.edge_index.numpy()
-    return coo_matrix((np.ones(len(row)), (row, col)), shape=(data.num_nodes, data.num_nodes)).tocsr()
+    edges = torch.unique(data.edge_index, dim=1).numpy()
+    return scipy.sparse.csr_array((np.ones(edges.shape[1], dtype=np.float32), (edges[0], edges[1])),
+                                  shape=(data.num_nodes, data.num_nodes))

@@ -113,14 +113,16 @@ class GraphData:
         return cls(edge_index, num_nodes, x, labels, undirected, clean, alive, classes, edge_rule, None, name, node_names)
 
     # ---- what follows from the content, kept with it -------------------------------------------------------
-    @cached_property
-    def _digest(self) -> str:
-        return content_digest("graph", self.num_nodes, self.edge_index, self.x, self.y, self.undirected, dict(self.splits),
-                              self.alive, self.num_classes, repr(self.edge_rule))
-
     def digest(self) -> str:
         """Content digest (sha256) of edges, features, labels, splits and liveness; names are not part of it."""
-        return self._digest
+        # x and y may share memory with the caller's tensors: the version tells whether they were written to since.
+        versions = tuple(t._version for t in (self.edge_index, self.x, self.y) if t is not None)
+        memo: tuple[Any, str] | None = self.__dict__.get("_digest")
+        if memo is None or memo[0] != versions:
+            memo = (versions, content_digest("graph", self.num_nodes, self.edge_index, self.x, self.y, self.undirected,
+                                             dict(self.splits), self.alive, self.num_classes, repr(self.edge_rule)))
+            self.__dict__["_digest"] = memo
+        return memo[1]
 
     @cached_property
     def _pairs(self) -> Tensor:

@@ -40,19 +40,20 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
     if data.edge_rule is not None:
         raise InputError(f"the edges of '{data.name}' derive from its features, so a removed one would come back: "
                          f"remove nodes or features instead.")
-    rows = as_ids(pairs, "edge")
-    _known(data, torch.unique(rows))
-    keys = pair_keys(canonical_pairs(rows, data.undirected, data.num_nodes), data.num_nodes)
-    gone = torch.isin(_canonical_keys(data, data.edge_index.t()), keys)
-    held = {part: torch.isin(pair_keys(rows_, data.num_nodes), keys) for part, rows_ in data.splits.items()
-            if rows_.dim() == 2 and not part.endswith("_neg")}
-    found = [_canonical_keys(data, data.edge_index.t()[gone]),
-             *(pair_keys(data.splits[part][hit], data.num_nodes) for part, hit in held.items())]
-    missing = keys[~torch.isin(keys, torch.cat(found))]
+    asked = as_ids(pairs, "edge")
+    _known(data, torch.unique(asked))
+    keys = pair_keys(canonical_pairs(asked, data.undirected, data.num_nodes), data.num_nodes)
+    of_edges = _canonical_keys(data, data.edge_index.t())
+    gone, known, splits = torch.isin(of_edges, keys), [of_edges], dict(data.splits)
+    for part, rows in data.splits.items():
+        if rows.dim() == 2 and not part.endswith("_neg"):
+            held = pair_keys(rows, data.num_nodes)
+            splits[part] = rows[~torch.isin(held, keys)]
+            known.append(held)
+    missing = keys[~torch.isin(keys, torch.cat(known))]
     if len(missing):
-        pairs_ = torch.stack([missing // data.num_nodes, missing % data.num_nodes], 1)
-        raise InputError(f"unknown edges {show_ids(pairs_)}: they are not in the graph.")
-    splits = {part: rows_[~held[part]] if part in held else rows_ for part, rows_ in data.splits.items()}
+        unknown = torch.stack([missing // data.num_nodes, missing % data.num_nodes], 1)
+        raise InputError(f"unknown edges {show_ids(unknown)}: they are not in the graph.")
     return replace(data, edge_index=data.edge_index[:, ~gone], splits=splits)
 
 

@@ -146,7 +146,7 @@ def complete(where: str, component: Callable[..., Any], given: Mapping[str, Any]
     for name, parameter in signature.items():
         if name in given:
             full[name] = given[name]
-        elif known is not None and name in known:
+        elif known is not None and name in known and name not in derived:
             full[name] = known[name]
         elif parameter.default is not parameter.empty:
             if name not in derived and _plain(parameter.default):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphforget.graphs import (
     as_graph,
     canonical_pairs,
     hop_distance,
+    induced_subgraph,
     k_hop,
     pair_keys,
     remove_edges,
@@ -25,7 +26,7 @@ from graphforget.graphs import (
     take_rows,
 )
 from graphforget.kernels import SparseGraph
-from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, Target, show_ids
+from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, Target, View, show_ids
 from graphforget.tasks.trainable import Memo, TrainableTask, device_of
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
@@ -166,6 +167,19 @@ class GraphTask(TrainableTask):
         count_work(encodings=1)
         return Encoding(ctx, outputs, {} if store is None else dict(store))
 
+    def region(self, view: View, *, num_hops: int | None = None) -> View:
+        """The same examples in the induced subgraph of their ``num_hops + 1`` neighbourhood, re-indexed (case C27).
+
+        One hop more than the model has layers: at the boundary of an induced subgraph degrees are cut, so normalised
+        aggregation is wrong there and right one step inside.
+        """
+        hops = (self.num_hops if num_hops is None else num_hops) + 1
+        fixed = view.negatives if isinstance(view.negatives, Tensor) else view.index[:0]
+        nodes = torch.unique(torch.cat([view.index.reshape(-1), fixed.reshape(-1)]))
+        part = induced_subgraph(view.data, k_hop(view.data, nodes, hops) & view.data.alive)
+        negatives = part.position[fixed] if isinstance(view.negatives, Tensor) else view.negatives
+        return View(part.data, part.position[view.index], negatives)
+
     # ---- requests -----------------------------------------------------------------------------------------
     def resolve(self, data: GraphData, request: DeletionRequest) -> tuple[DeletionRequest, Tensor, Tensor, Tensor]:
         """Check a request against a graph.
@@ -224,6 +238,9 @@ class GraphTask(TrainableTask):
             return result.with_lineage(lineage) if lineage is not None else result
 
         def unlink() -> GraphData:
+            if data.edge_rule is not None:
+                # Derived edges as they are once everything is forgotten, features included; the content itself is kept.
+                return replace(data, edge_index=forget(None).edge_index, edge_rule=None)
             result = remove_edges(data, pairs) if len(pairs) else data
             return remove_nodes(result, nodes, keep_content=True) if len(nodes) else result
 
@@ -323,4 +340,6 @@ class GraphTask(TrainableTask):
 def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """(node outputs, layers, rows) of a batch, with a NaN row appended where the batch names dead nodes."""
     rows = encoding.context.rows(batch.index)
-    return (with_dead_row(encoding.outputs, rows), {k: with_dead_row(t, rows) for k, t in encoding.layers.items()}, rows)
+    outputs, layers = with_dead_row(encoding.outputs, rows), {k: with_dead_row(t, rows) for k, t in encoding.layers.items()}
+    # The appended row by its own number: -1 means the last row to indexing, but is out of range to an embedding lookup.
+    return outputs, layers, torch.where(rows < 0, len(encoding.context.ids), rows)

@@ -38,7 +38,7 @@ class LinkPrediction(GraphTask):
     name = "link_prediction"
     output_kind = "bernoulli"
     monitor = "roc_auc"
-    default_recipe = Recipe(epochs=1000, lr=1e-3, patience=10, eval_every=10)
+    default_recipe = Recipe(epochs=1500, lr=5e-3, patience=10, eval_every=10)
 
     def adopt(self, data: object) -> GraphData:
         """A graph with at least one edge.
@@ -107,7 +107,7 @@ class LinkPrediction(GraphTask):
                 return pairs[:count]
             drawn = live[torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)]
             if data.undirected:
-                drawn = torch.stack([drawn.amin(1), drawn.amax(1)], 1)
+                drawn = torch.stack([torch.minimum(drawn[:, 0], drawn[:, 1]), torch.maximum(drawn[:, 0], drawn[:, 1])], 1)
             keys = pair_keys(drawn, data.num_nodes)
             found = torch.searchsorted(edges, keys).clamp(max=max(len(edges) - 1, 0))
             free = (drawn[:, 0] != drawn[:, 1]) & ((edges[found] != keys) if len(edges) else torch.ones(len(keys), dtype=torch.bool))

@@ -59,13 +59,20 @@ class OneMethod:
         self.report.results[self.task.name, self.main] = result
         return result
 
-    def follow_up(self) -> DeletionRequest:
-        """A later request of a kind that the method serves, disjoint from the main one."""
+    def follow_up(self, method: Unlearner) -> DeletionRequest:
+        """A later request that a method serves on the first result and that names nothing forgotten already."""
+        reasons: list[str] = []
         for request in self.case.later:
-            if not self.method.supports(self.task, request, self.result.model, self.case.history):
-                return request
-        raise NotApplicable("no later request of this task is supported: " + "; ".join(
-            self.method.supports(self.task, self.case.later[0], self.result.model, self.case.history)))
+            reasons = method.supports(self.task, request, self.result.model, self.case.history)
+            if reasons:
+                continue
+            try:
+                self.task.split(self.result.split.retain_data, request)
+            except InputError as error:
+                reasons = [str(error)]
+                continue
+            return request
+        raise NotApplicable(f"no later request of this case can be served by {method.tags.key}: {'; '.join(reasons)}")
 
     # ---- order --------------------------------------------------------------------------------------------
     def run(self) -> None:
@@ -225,9 +232,9 @@ class OneMethod:
         require(record["params"].keys() == self.method.get_params().keys(), "the record does not hold every parameter")
         require(record["forget_source"] in ("removed", "altered", "affected", "none"), "the record hides what was forgotten")
         require(record["cost"]["seconds"] > 0, "the run took no time")
-        if self.method.tags.changes_weights and (self.method.tags.reads_retain or self.method.tags.reads_forget) \
-                and not self.method.tags.needs_entity_rows and record["curve"]:
-            require(record["cost"]["forward_examples"] > 0, "the method trained without a single counted forward pass")
+        if record["curve"]:  # it trained, and training costs passes
+            require(record["cost"]["forward_examples"] + record["cost"]["encodings"] > 0,
+                    "the method recorded steps, but not a single forward pass was counted")
         for key in self.result.state:
             require(isinstance(key, str), f"state keys must be strings, got {key!r}")
 
@@ -247,7 +254,7 @@ class OneMethod:
 
     def sequence(self) -> None:
         """A second request with the first's state: lineage, finite weights, and what exact methods promise."""
-        later, first = self.follow_up(), self.result
+        later, first = self.follow_up(self.method), self.result
         kept = {k: v.clone() for k, v in weights(first.model).items()}
         second = first.then(later, history=self.case.history)
         require(all(torch.equal(kept[k], v) for k, v in weights(first.model).items()), "the second request changed the first result")
@@ -271,9 +278,7 @@ class OneMethod:
         tuner = METHODS["finetune"](**METHODS["finetune"].test_params()[0])
         if isinstance(self.result.model, Ensemble):
             raise NotApplicable("the served model is an ensemble, which other methods refuse with a reason")
-        later = next((r for r in self.case.later if not tuner.supports(self.task, r, self.result.model, self.case.history)), None)
-        if later is None:
-            raise NotApplicable("finetune does not serve this task")
+        later = self.follow_up(tuner)
         after = self.result.then(later, method=tuner)
         names = {n for n, _ in self.result.original.named_parameters()} & {n for n, _ in self.result.model.named_parameters()}
         old, new = weights(self.result.model), weights(after.model)

@@ -137,7 +137,7 @@ class _OneTask:
             ids = torch.tensor([[0, far]]) if kind in ("edge", "interaction") else torch.tensor([far])
             sentence = _refused(lambda ids=ids, kind=kind: task.split(data, DeletionRequest((Target(kind, ids),))),  # type: ignore[misc]
                                 f"an unknown {kind}")
-            require(str(far) in sentence or kind in ("edge", "interaction") or "derived" in sentence,
+            require(str(far) in sentence or kind not in ("node", "sample", "user", "item"),
                     f"the refusal of an unknown {kind} does not name it: {sentence}")
         train = task.index(data, "train")
         whole = {"node": train.view(-1), "sample": train.view(-1), "user": train[..., 0].reshape(-1) if train.dim() == 2 else train}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterable
-from typing import Any
 
-from graphforget.base import Ensemble, Unlearner
+from graphforget.base import Unlearner
 from graphforget.exceptions import InputError
 from graphforget.testing.one import OneMethod
 from graphforget.testing.report import CheckReport, require
@@ -66,7 +65,8 @@ def _construction(cls: type[Unlearner], instance: Unlearner) -> None:
     positional = [n for n, k in kinds.items() if k is not inspect.Parameter.KEYWORD_ONLY]
     require(not positional, f"constructor parameters must be keyword-only, {positional} are not")
     require(isinstance(cls.test_params(), list) and cls.test_params(), "test_params() must be a non-empty list of keyword sets")
-    for params in [*cls.test_params(), instance.get_params()]:
+    defaults = {n: p.default for n, p in inspect.signature(cls).parameters.items() if p.default is not inspect.Parameter.empty}
+    for params in [*cls.test_params(), defaults, instance.get_params()]:
         made = cls(**params)
         require(set(vars(made)) == set(names),
                 f"__init__ must store its parameters and nothing else: stored {sorted(vars(made))}, parameters {sorted(names)}")
@@ -91,7 +91,3 @@ def _tags(cls: type[Unlearner]) -> None:
         require(METHODS[tags.key] is cls or not cls.__module__.startswith("graphforget."),
                 f"the registry has {METHODS[tags.key].__name__} under '{tags.key}'")
 
-
-def is_ensemble(model: Any) -> bool:
-    """Whether a served model is several modules that only a task can combine."""
-    return isinstance(model, Ensemble)

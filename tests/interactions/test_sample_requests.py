@@ -19,7 +19,7 @@ def test_count_fraction_and_seed(data, draw, kind):
     assert first.kinds == (kind,) and len(first) == 3
     assert first == draw(data, count=3, seed=1)
     assert any(first != draw(data, count=3, seed=seed) for seed in (2, 3, 4))
-    total = {"user": 12, "item": 9, "interaction": 24}[kind]
+    total = {"user": 12, "item": 6, "interaction": 24}[kind]
     assert len(draw(data, fraction=0.5, seed=0)) == round(total / 2)
     assert len(draw(data, fraction=1e-6, seed=0)) == 1
 

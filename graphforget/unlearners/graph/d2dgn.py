@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from graphforget import seed as seeds
 from graphforget.base import Batch, FitLog, Forward, Outcome, Run, Tags, Task, Unlearner, evaluating
-from graphforget.graphs import GraphData
+from graphforget.graphs import GraphData, both_directions
+from graphforget.graphs.pairs import sorted_edges
 from graphforget.metrics.divergence import divergence
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
@@ -188,9 +189,6 @@ def negative_graph(data: GraphData, generator: torch.Generator) -> GraphData:
         InputError: The graph is too dense to have enough of them.
     """
     live = data.alive.nonzero().view(-1)
-    pairs = non_edges(live, data.edge_index.t(), data.num_nodes, len(data.pairs()), generator)
-    pairs = torch.unique(pairs, dim=0)
-    edges = torch.cat([pairs, pairs.flip(1)]) if data.undirected else pairs
-    return dataclasses.replace(data, edge_index=edges.t().contiguous())
-
-
+    pairs = non_edges(live, data.pairs(), data.num_nodes, len(data.pairs()), generator)
+    edges = both_directions(pairs, data.num_nodes) if data.undirected else sorted_edges(pairs.t(), data.num_nodes)
+    return dataclasses.replace(data, edge_index=edges)

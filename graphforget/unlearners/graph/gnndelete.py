@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphforget.base import ModelEdit, Operator, Outcome, Run, Tags, Unlearner, captured, evaluating, insert, row_ids
+from graphforget.base import ModelEdit, Operator, Outcome, Run, Tags, Unlearner, captured, count_work, evaluating, insert, row_ids
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, canonical_pairs, k_hop, pair_keys
+from graphforget.graphs import GraphData, k_hop, pair_keys
 from graphforget.tasks import GraphTask
 from graphforget.tasks.graph import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
@@ -140,7 +140,7 @@ class GNNDelete(Unlearner):
         operators, edits, regions = self._insert(model, split.data, deleted, names, target)
 
         live = split.retain_data.alive.nonzero().view(-1)
-        pairs = non_edges(live, split.data.edge_index.t(), data.num_nodes, len(deleted), run.generator)
+        pairs = non_edges(live, split.data.pairs(), data.num_nodes, len(deleted), run.generator)
         rows_deleted, rows_random = before.context.rows(deleted), before.context.rows(pairs)
         outside_ends = torch.ones(data.num_nodes, dtype=torch.bool)
         outside_ends[deleted.reshape(-1)] = False
@@ -187,10 +187,8 @@ class GNNDelete(Unlearner):
 
 def deleted_edges(before: GraphData, after: GraphData) -> Tensor:
     """Edges that ``after`` lacks, [m, 2]; an undirected edge once."""
-    pairs = canonical_pairs(before.edge_index.t(), before.undirected)
-    left = canonical_pairs(after.edge_index.t(), after.undirected)
-    gone = ~torch.isin(pair_keys(pairs, before.num_nodes), pair_keys(left, before.num_nodes))
-    return torch.unique(pairs[gone], dim=0)
+    left = pair_keys(after.pairs(), before.num_nodes)
+    return before.pairs()[~torch.isin(pair_keys(before.pairs(), before.num_nodes), left)]
 
 
 def encode(task: GraphTask, model: nn.Module, data: GraphData, names: Sequence[str]) -> Encoding:
@@ -203,6 +201,7 @@ def encode(task: GraphTask, model: nn.Module, data: GraphData, names: Sequence[s
         encoding = task.encode(model, data, store=store)
         count = len(encoding.context.ids)
         layers = dict(store)
+    count_work(examples=count)
     for name in names:
         if name not in layers or layers[name].dim() != 2 or layers[name].size(0) != count:
             raise InputError(f"layer '{name}' does not give one row per node, so no operator can follow it: name the "

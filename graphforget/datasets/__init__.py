@@ -1,0 +1,67 @@
+"""Datasets by name, with fixed splits. ``load("digits")`` needs no download."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from graphforget.registry import Registry, check_params
+
+_PYG = "graphforget.datasets.pyg:"
+_ENTRIES = {
+    "digits": ("graphforget.datasets.embedded:digits", "handwritten digits as a nearest-neighbour graph; embedded"),
+    "digits_images": ("graphforget.datasets.embedded:digits_images", "handwritten digits as 8 x 8 images; embedded"),
+    "karate": ("graphforget.datasets.embedded:karate", "Zachary's karate club, 34 nodes; embedded"),
+    "cora": (_PYG + "cora", "Planetoid Cora, citations, public split"),
+    "citeseer": (_PYG + "citeseer", "Planetoid CiteSeer, citations, public split"),
+    "pubmed": (_PYG + "pubmed", "Planetoid PubMed, citations, public split"),
+    "dblp": (_PYG + "dblp", "CitationFull DBLP, citations"),
+    "cora_full": (_PYG + "cora_full", "CitationFull Cora, citations, 70 classes"),
+    "cora_ml": (_PYG + "cora_ml", "CitationFull Cora_ML, citations"),
+    "citeseer_full": (_PYG + "citeseer_full", "CitationFull CiteSeer, citations"),
+    "pubmed_full": (_PYG + "pubmed_full", "CitationFull PubMed, citations"),
+    "coauthor_cs": (_PYG + "coauthor_cs", "Coauthor CS, co-authorship"),
+    "coauthor_physics": (_PYG + "coauthor_physics", "Coauthor Physics, co-authorship"),
+    "amazon_photo": (_PYG + "amazon_photo", "Amazon Photo, co-purchases"),
+    "amazon_computers": (_PYG + "amazon_computers", "Amazon Computers, co-purchases"),
+    "minesweeper": (_PYG + "minesweeper", "synthetic grid, heterophilous, 10 splits"),
+    "tolokers": (_PYG + "tolokers", "crowd workers, heterophilous, 10 splits"),
+    "roman_empire": (_PYG + "roman_empire", "word graph, heterophilous, 10 splits"),
+    "amazon_ratings": (_PYG + "amazon_ratings", "product ratings, heterophilous, 10 splits"),
+    "questions": (_PYG + "questions", "user interactions, heterophilous, 10 splits"),
+}
+DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()})
+DESCRIPTIONS: dict[str, str] = {name: text for name, (_, text) in _ENTRIES.items()}
+_EXPORTS = {"split_edges": "splits", "stratified": "splits"}
+
+__all__ = ["DATASETS", "DESCRIPTIONS", "load", "split_edges", "stratified"]
+
+
+def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) -> Any:
+    """A dataset, ready for a task.
+
+    Raw files are looked for in ``GRAPHFORGET_DATA`` (read only), then in the cache, then downloaded as PyTorch Geometric does.
+
+    Args:
+        name: See :data:`DATASETS`.
+        task: What to split for, e.g. ``"link_prediction"``; by default the dataset's first task.
+        seed: Seed of the split, where the dataset has no public one.
+        **params: Parameters of the dataset, e.g. ``num_neighbors`` of digits.
+
+    Raises:
+        InputError: Unknown name, task or parameter (the nearest are listed), files that are not the published ones, or a download
+            that failed.
+
+    Example:
+        >>> load("karate").num_nodes
+        34
+    """
+    maker = DATASETS[name]
+    check_params(maker, params, f"dataset '{name}'")
+    return maker(task=task, seed=seed, **params)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(f"graphforget.datasets.{_EXPORTS[name]}"), name)
+    raise AttributeError(f"module 'graphforget.datasets' has no attribute '{name}'")

@@ -1,0 +1,186 @@
+"""From configuration to objects: data, task, model, request, methods."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from graphforget import seed as seeds
+from graphforget.base import Recipe, Task, Unlearner, load_model, load_weights
+from graphforget.base.checkpoint import import_class, load_tensors
+from graphforget.base.model import default_layer_names
+from graphforget.exceptions import InputError
+from graphforget.models import MODELS
+from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
+from graphforget.pipeline.fields import complete
+from graphforget.pipeline.files import SUFFIXES, read_data
+from graphforget.registry import Registry, nearest
+from graphforget.requests import DeletionRequest
+from graphforget.tasks import TASKS
+from graphforget.unlearners import METHODS
+from graphforget.unlearners.select import choose_method
+
+
+def make_data(section: DataSection, task: str) -> Any:
+    """Load a dataset by name, or a data file."""
+    if section.file is not None:
+        return read_data(section.file)
+    from graphforget.datasets import load
+
+    assert section.name is not None
+    return load(section.name, task=task, **section.params)
+
+
+def find_data(spec: str, task: str, **options: Any) -> Any:
+    """Data as the command line names it: a dataset, or a ``.npz`` / ``.safetensors`` file.
+
+    Raises:
+        InputError: Neither; the nearest dataset names are listed.
+    """
+    from graphforget.datasets import DATASETS, load
+
+    if spec in DATASETS:
+        return load(spec, task=task, **options)
+    if Path(spec).suffix in SUFFIXES or Path(spec).exists():
+        return read_data(spec)
+    raise InputError(f"there is no dataset and no file '{spec}'; {nearest(spec, list(DATASETS))}")
+
+
+def make_task(section: TaskSection, model: ModelSection, data: Any, trained: nn.Module | None) -> tuple[Task, Any]:
+    """The task with the means to make fresh models, and its data container.
+
+    Raises:
+        InputError: The data does not suit the task, or the model does not suit the data.
+    """
+    params = dict(section.params)
+    if "num_hops" not in params and "num_hops" in _parameters(TASKS[section.name]) and trained is not None:
+        params["num_hops"] = len(default_layer_names(trained)) or 2
+    means: dict[str, Any] = {"template": trained} if trained is not None else {"build": partial(build_model, model)}
+    task: Task = TASKS.resolve(section.name, Task, recipe=Recipe(**section.recipe), layers=section.layers, **means, **params)
+    return task, task.adopt(data)
+
+
+def _parameters(cls: type) -> set[str]:
+    return {name for base in cls.__mro__ if "__init__" in vars(base) for name in inspect.signature(vars(base)["__init__"]).parameters}
+
+
+def build_model(section: ModelSection, data: Any) -> nn.Module:
+    """A fresh model sized for ``data``.
+
+    Raises:
+        InputError: The model does not suit the data.
+    """
+    cls = import_class(section.class_) if section.class_ else _model_class(section.name or "")
+    params = section.params
+    for name, size in _sizes(data).items():
+        if name in inspect.signature(cls).parameters:
+            params.setdefault(name, size)
+    try:
+        return cls(**params)
+    except TypeError as error:
+        raise InputError(f"model: cannot make '{section.class_ or section.name}' for data '{data.name}': {error}.") from None
+
+
+def _model_class(key: str) -> type[nn.Module]:
+    target = MODELS[key]
+    return Registry("model", {key: target})[key] if isinstance(target, str) else target
+
+
+def _sizes(data: Any) -> dict[str, int]:
+    """Sizes of the data under the names that models use."""
+    sizes: dict[str, int] = {}
+    x, classes = getattr(data, "x", None), int(getattr(data, "num_classes", 0) or 0)
+    if x is not None and hasattr(data, "edge_index"):
+        sizes |= {"in_channels": x.size(1)}
+    elif x is not None:
+        sizes |= {"in_features": x[0].numel(), "image_size": x.size(-1), "in_channels": x.size(1) if x.dim() == 4 else 1}
+    if classes:
+        sizes |= {"num_classes": classes, "out_channels": classes}
+    for name in ("num_users", "num_items"):
+        if hasattr(data, name):
+            sizes[name] = int(getattr(data, name))
+    return sizes
+
+
+def load_trained(section: ModelSection, data: Any) -> nn.Module:
+    """The model that ``folder`` or ``weights`` names, in evaluation mode.
+
+    Raises:
+        InputError: Unreadable, untrusted, or of other shapes; or inserted operators would be lost.
+    """
+    if section.folder is not None:
+        if (Path(section.folder) / "result.json").exists():
+            raise InputError(f"model.folder: '{section.folder}' is the result of a deletion; continue it with "
+                             f"`graphforget unlearn --model {section.folder}`, which knows what was deleted before.")
+        model, _ = load_model(section.folder, model_class=section.class_)
+    else:
+        model = build_model(section, data)
+        load_weights(model, load_tensors(section.weights or ""))
+    return model.eval()
+
+
+# ---- requests -------------------------------------------------------------------------------------------------
+def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequest:
+    """Read or draw the request.
+
+    Raises:
+        InputError: Unreadable file, unknown sampler, or nothing to draw from.
+    """
+    if section.file is not None:
+        return DeletionRequest.load(section.file)
+    if section.ids is not None:
+        return DeletionRequest.from_dict({"targets": [{"kind": section.target, "ids": [
+            list(i) if isinstance(i, tuple) else i for i in section.ids]}]})
+    assert section.size is not None
+    samplers = samplers_of(section.target or "", data)
+    if section.where not in samplers:
+        if not samplers:
+            raise InputError(f"request.where: {section.target} targets of '{data.name}' cannot be drawn; name them with ids: or file:.")
+        raise InputError(f"request.where: there is no '{section.where}' for {section.target} targets; "
+                         f"{nearest(str(section.where), list(samplers))}")
+    return samplers[section.where](data, section.size, seed=seeds.derive(section.seed, "request"))
+
+
+def samplers_of(target: str, data: Any) -> dict[str, Any]:
+    """Samplers of a target kind by ``where``: the functions ``<where>_<target>s`` that suit the data."""
+    if hasattr(data, "edge_index"):
+        from graphforget.graphs import sample_requests as module
+    elif hasattr(data, "num_items"):
+        from graphforget.interactions import sample_requests as module  # type: ignore[no-redef]
+    else:
+        return {"random": random_samples} if target == "sample" else {}
+    ending = f"_{target}s"
+    return {name.removesuffix(ending): function for name, function in inspect.getmembers(module, inspect.isfunction)
+            if name.endswith(ending) and function.__module__ == module.__name__ and not name.startswith("_")}
+
+
+def random_samples(data: Any, size: int | float, *, seed: int) -> DeletionRequest:
+    """``size`` training samples (a share below 1, a number otherwise), without replacement.
+
+    Raises:
+        InputError: More than there are, or fewer than one.
+    """
+    train = data.splits["train"]
+    count = round(size * len(train)) if isinstance(size, float) and size < 1 else int(size)
+    if not 1 <= count < len(train):
+        raise InputError(f"request.size: {size} of {len(train)} training samples is {count}; ask for 1 to {len(train) - 1}.")
+    return DeletionRequest.samples(train[torch.randperm(len(train), generator=seeds.generator(seed))[:count]])
+
+
+# ---- methods --------------------------------------------------------------------------------------------------
+def make_method(where: str, section: UnlearnerSection, task: Task, request: DeletionRequest, model: nn.Module) -> Unlearner:
+    """The method of a section; ``auto`` is chosen from task, request and model.
+
+    Raises:
+        InputError: Unknown parameters of the chosen method, or it cannot serve the request.
+    """
+    key = choose_method(task, request, model) if section.method == "auto" else section.method
+    params: Mapping[str, Any] = complete(where, METHODS[key], section.params)
+    method: Unlearner = METHODS.resolve(key, Unlearner, **params)
+    return method
