@@ -78,11 +78,24 @@ class Registry(Mapping[str, Any]):
         return cls(**params)
 
 
-def check_params(cls: type, params: Mapping[str, Any], what: str) -> None:
-    """Raise :class:`InputError` naming the nearest parameter when ``cls(**params)`` has an unknown keyword."""
+def accepted(cls: Any) -> list[str]:
+    """Keywords that ``cls(...)`` takes; ``**kwargs`` hands on to the next class of the MRO, so those count too."""
     import inspect
 
-    known = [name for name, p in inspect.signature(cls).parameters.items() if p.kind != p.VAR_KEYWORD]
+    names: list[str] = []
+    for base in cls.__mro__ if isinstance(cls, type) else (cls,):
+        if isinstance(cls, type) and "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(base).parameters.values()
+        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in names]
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+def check_params(cls: Any, params: Mapping[str, Any], what: str) -> None:
+    """Raise :class:`InputError` naming the nearest parameter when ``cls(**params)`` has an unknown keyword."""
+    known = accepted(cls)
     for name in params:
         if name not in known:
             hint = nearest(name, known) if known else "it has no parameters."

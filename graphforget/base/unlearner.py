@@ -238,7 +238,8 @@ class _peak_memory:
     """Peak accelerator memory of a block in bytes; None on the CPU, where torch does not account for it."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device, self.bytes = device, None
+        self.device = device
+        self.bytes: int | None = None
 
     def __enter__(self) -> _peak_memory:
         if self.device.type == "cuda":

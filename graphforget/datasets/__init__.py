@@ -29,6 +29,7 @@ _ENTRIES = {
     "roman_empire": (_PYG + "roman_empire", "word graph, heterophilous, 10 splits"),
     "amazon_ratings": (_PYG + "amazon_ratings", "product ratings, heterophilous, 10 splits"),
     "questions": (_PYG + "questions", "user interactions, heterophilous, 10 splits"),
+    "ml_100k": ("graphforget.datasets.interactions:ml_100k", "MovieLens 100K, films liked by users, for recommendation"),
 }
 DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()})
 DESCRIPTIONS: dict[str, str] = {name: text for name, (_, text) in _ENTRIES.items()}

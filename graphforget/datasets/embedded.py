@@ -46,7 +46,8 @@ def digits(*, task: str | None = None, seed: int = 0, num_neighbors: int = 5) ->
     """
     task = check_task("digits", task, ("node_classification", "link_prediction"))
     x, y = _digits()
-    data = GraphData.create(None, len(y), x=x, y=y, splits=stratified(y, seed=seed), edge_rule=KNNRule(num_neighbors), name="digits")
+    rule = KNNRule(num_neighbors)
+    data = GraphData.create(None, len(y), x=x, y=y, splits=stratified(y, seed=seed), edge_rule=rule, name="digits")
     return split_edges(data, seed=seed) if task == "link_prediction" else data
 
 

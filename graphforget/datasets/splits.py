@@ -42,7 +42,8 @@ def split_edges(data: GraphData, *, seed: int = 0, test: float = 0.05, val: floa
     pairs = data.pairs()
     num_test, num_val = int(test * len(pairs)), int(val * len(pairs))
     if not num_test or not num_val:
-        raise InputError(f"'{data.name}' has {len(pairs)} edges, too few to hold out shares of {test} and {val}; give larger ones.")
+        raise InputError(f"'{data.name}' has {len(pairs)} edges, too few to hold out shares of {test} and {val}; "
+                         f"give larger ones.")
     g = seeds.generator(seed)
     pairs = pairs[torch.randperm(len(pairs), generator=g)]
     held = {"val": pairs[num_test:num_test + num_val], "test": pairs[:num_test]}

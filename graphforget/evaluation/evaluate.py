@@ -122,11 +122,11 @@ def _artefact(result: UnlearnResult) -> Judged:
     return Judged("unlearned", result.serving.context, result.seed, result.model, result.label, seconds=result.cost.seconds, facts=facts)
 
 
-def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -> dict[str, dict[str, list[int]]]:
+def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -> dict[str, dict[str, list[float]]]:
     """Confidence in the label on deleted, retained and test elements, by role; golds are pooled."""
     if task.output_kind == "gaussian":
         return {}
-    found: dict[str, dict[str, list[int]]] = {}
+    found: dict[str, dict[str, list[float]]] = {}
     for name in ("deleted", "retained", "test"):
         if name not in subsets:
             continue
@@ -135,7 +135,7 @@ def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -
             values = confidence(task.output_kind, one.outputs[name], subsets[name].y)
             role = f"unlearned: {one.method}" if one.role == "unlearned" else one.role
             counts[role] = counts.get(role, torch.zeros(_BINS)) + torch.histc(values, bins=_BINS, min=0.0, max=1.0)
-        found[name] = {role: [int(v) for v in c] for role, c in counts.items()}
+        found[name] = {role: [float(v) for v in c] for role, c in counts.items()}
     return found
 
 

@@ -58,7 +58,7 @@ def as_graph(
     """
     if isinstance(obj, GraphData):
         if any(value is not None for value in (num_nodes, x, y, undirected, splits, split, num_classes, name)):
-            raise InputError("this is a GraphData already, so nothing can be set here; use dataclasses.replace or GraphData.create.")
+            raise InputError("this is a GraphData already, so nothing can be set here; make another one with GraphData.create.")
         return obj
     if isinstance(obj, Tensor):
         if num_nodes is None:
@@ -71,7 +71,8 @@ def as_graph(
     elif hasattr(obj, "tocoo"):
         found = _from_scipy(obj)
     elif hasattr(obj, "edge_types"):
-        raise InputError("graphs with several node or edge types (HeteroData) are not supported; convert with data.to_homogeneous().")
+        raise InputError("graphs with several node or edge types (HeteroData) are not supported; "
+                         "convert with data.to_homogeneous().")
     elif isinstance(getattr(obj, "edge_index", None), Tensor):
         found = _from_pyg(obj, split, splits is None)
     else:
@@ -119,8 +120,8 @@ def _from_networkx(graph: Any) -> dict[str, Any]:
             try:
                 found[key] = torch.stack([torch.as_tensor(value, dtype=dtype) for value in values])
             except (TypeError, ValueError, RuntimeError):
-                raise InputError(f"node attribute '{key}' must be {'a vector of numbers of one length' if key == 'x' else 'an integer'} "
-                                 f"at every node; give {key}=... instead.") from None
+                what = "a vector of numbers of one length" if key == "x" else "an integer"
+                raise InputError(f"node attribute '{key}' must be {what} at every node; give {key}=... instead.") from None
     return found
 
 
@@ -157,7 +158,7 @@ def to_pyg(data: GraphData) -> Any:
 
 
 def to_networkx(data: GraphData) -> Any:
-    """A networkx ``Graph`` or ``DiGraph`` of the live nodes under their names (ids where there are none); copies of an edge merge.
+    """A networkx ``Graph`` or ``DiGraph`` of the live nodes under their names (ids without names); copies of an edge merge.
 
     Node attributes: ``x`` (list) and ``y``, where the graph has them.
     """

@@ -228,7 +228,7 @@ def _splits(splits: Any, num_nodes: int, alive: Tensor, edge_index: Tensor, undi
             raise InputError(f"split '{part}' names nodes {show_ids(flat[~alive[flat]])}, which are not alive.")
         clean[part] = flat if rows.dim() == 1 else canonical_pairs(rows, undirected, num_nodes)
     if len({rows.dim() for rows in clean.values()}) > 1:
-        raise InputError("splits mixes node ids [n] and pairs [n, 2]: give one kind, node ids for node tasks, pairs for link tasks.")
+        raise InputError("splits mixes node ids [n] and pairs [n, 2]: give node ids for node tasks, pairs for link tasks.")
     if any(rows.dim() == 2 for rows in clean.values()):
         _disjoint_pairs(clean, edge_index, undirected, num_nodes)
     else:

@@ -61,9 +61,9 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
     """The graph without some nodes; their slots stay.
 
     All incident edges go. Then either everything goes (features NaN, or an empty row where sparse; label -1; out of every split;
-    not alive), or, with ``keep_content``, nothing else does: the *unlinked* state, in which a forgotten node can still be read but
-    reaches nobody. Edges that derive from features are rebuilt among the other nodes; an unlinked graph keeps them as they then
-    are and has no ``edge_rule`` any more.
+    not alive), or, with ``keep_content``, nothing else does: the *unlinked* state, in which a forgotten node can still be read
+    but reaches nobody. Edges that derive from features are rebuilt among the other nodes; an unlinked graph keeps them as they
+    then are and has no ``edge_rule`` any more.
 
     Args:
         data: The graph.

@@ -53,7 +53,7 @@ def keep_entries(x: Tensor, keep: Tensor) -> Tensor:
     """A sparse matrix with only the entries where ``keep`` [nnz] is True."""
     crow = torch.zeros(x.size(0) + 1, dtype=torch.long)
     crow[1:] = torch.bincount(entry_rows(x)[keep], minlength=x.size(0)).cumsum(0)
-    return torch.sparse_csr_tensor(crow, x.col_indices()[keep], x.values()[keep], tuple(x.shape))
+    return _csr(crow, x.col_indices()[keep], x.values()[keep], tuple(x.shape))
 
 
 def empty_rows(x: Tensor, gone: Tensor) -> Tensor:
@@ -82,4 +82,8 @@ def take_rows(x: Tensor, ids: Tensor) -> Tensor:
     crow = torch.zeros(len(ids) + 1, dtype=torch.long)
     torch.cumsum(counts, 0, out=crow[1:])
     picked = torch.arange(int(crow[-1])) + torch.repeat_interleave(start - crow[:-1], counts)
-    return torch.sparse_csr_tensor(crow, x.col_indices()[picked], x.values()[picked], (len(ids), x.size(1)))
+    return _csr(crow, x.col_indices()[picked], x.values()[picked], (len(ids), x.size(1)))
+
+
+def _csr(crow: Tensor, col: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return torch.sparse_csr_tensor(crow, col, values, shape, check_invariants=True)

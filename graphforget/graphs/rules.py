@@ -74,7 +74,7 @@ class KNNRule:
             distance = square[start:start + _CHUNK, None] + square - 2 * part @ rows.t()
             own = torch.arange(len(part))
             distance[own, own + start] = float("inf")
-            # Rounded to float32, distances that are equal but for summation order are ties; the stable sort gives them to the smaller id.
+            # Rounded to float32, distances that are equal but for summation order are ties: a stable sort takes the smaller id.
             near.append(distance.float().sort(dim=1, stable=True).indices[:, :count])
         pairs = torch.stack([torch.arange(len(ids)).repeat_interleave(count), torch.cat(near).view(-1)], 1)
         return both_directions(ids[pairs], len(alive))

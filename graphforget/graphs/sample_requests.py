@@ -57,14 +57,16 @@ def inside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops:
     """
     pairs = _train_pairs(data)
     near = _near_test(data, num_hops)[pairs].any(1)
-    return DeletionRequest.edges(pairs=_draw(pairs[near], size, len(pairs), f"training edges inside the {num_hops}-hop test region", seed))
+    what = f"training edges inside the {num_hops}-hop test region"
+    return DeletionRequest.edges(pairs=_draw(pairs[near], size, len(pairs), what, seed))
 
 
 def outside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops: int = 1) -> DeletionRequest:
     """Training edges with no end in the region of the test edges (OUT); see :func:`inside_edges`."""
     pairs = _train_pairs(data)
     far = ~_near_test(data, num_hops)[pairs].any(1)
-    return DeletionRequest.edges(pairs=_draw(pairs[far], size, len(pairs), f"training edges outside the {num_hops}-hop test region", seed))
+    what = f"training edges outside the {num_hops}-hop test region"
+    return DeletionRequest.edges(pairs=_draw(pairs[far], size, len(pairs), what, seed))
 
 
 def hub_edges(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:
@@ -79,7 +81,8 @@ def community_edges(data: GraphData, size: int | float, *, seed: int = 0) -> Del
     label = _communities(data, seed)
     own = label[pairs[:, 0]] == label[pairs[:, 1]]
     inner = pairs[own]
-    return DeletionRequest.edges(pairs=_in_order(inner, label[inner[:, 0]], size, len(pairs), "training edges inside communities", seed))
+    drawn = _in_order(inner, label[inner[:, 0]], size, len(pairs), "training edges inside communities", seed)
+    return DeletionRequest.edges(pairs=drawn)
 
 
 def random_nodes(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:

@@ -1,4 +1,8 @@
-"""Random deletion requests on interactions, seeded."""
+"""Requests drawn by seed: random users, items or interactions.
+
+All are drawn from what takes part in training, never from validation or test alone. ``size`` is a count (an integer of at
+least 1) or a share of all candidates (a float between 0 and 1).
+"""
 
 from __future__ import annotations
 
@@ -11,50 +15,43 @@ from graphforget.interactions.data import Interactions
 from graphforget.requests import DeletionRequest
 
 
-def random_users(data: Interactions, *, count: int | None = None, fraction: float | None = None,
-                 seed: int = 0) -> DeletionRequest:
-    """Random users, drawn from live ones with at least one training interaction.
+def random_users(data: Interactions, size: int | float, *, seed: int = 0) -> DeletionRequest:
+    """Uniformly random users with at least one training interaction.
 
     Args:
         data: Interactions.
-        count: How many.
-        fraction: Instead of ``count``: share of the candidates, at least one.
+        size: Count, or share of all these users.
         seed: Seed of the draw.
 
     Raises:
-        InputError: Both or neither of count and fraction, or a number out of range.
+        InputError: A size that is no size, or larger than the number of candidates.
 
     Example:
         >>> data = Interactions.create({"train": [[0, 0], [1, 1], [2, 0]]})
-        >>> random_users(data, count=2, seed=0).summary()
+        >>> random_users(data, 2, seed=0).summary()
         '2 users'
     """
-    return DeletionRequest.users(_draw(torch.unique(data.splits["train"][:, 0]), "user", count, fraction, seed))
+    return DeletionRequest.users(_draw(torch.unique(data.splits["train"][:, 0]), size, "users", seed))
 
 
-def random_items(data: Interactions, *, count: int | None = None, fraction: float | None = None,
-                 seed: int = 0) -> DeletionRequest:
-    """Random items, drawn from live ones with at least one training interaction; see :func:`random_users`."""
-    return DeletionRequest.items(_draw(torch.unique(data.splits["train"][:, 1]), "item", count, fraction, seed))
+def random_items(data: Interactions, size: int | float, *, seed: int = 0) -> DeletionRequest:
+    """Uniformly random items with at least one training interaction; see :func:`random_users`."""
+    return DeletionRequest.items(_draw(torch.unique(data.splits["train"][:, 1]), size, "items", seed))
 
 
-def random_interactions(data: Interactions, *, count: int | None = None, fraction: float | None = None,
-                        seed: int = 0) -> DeletionRequest:
-    """Random training interactions; see :func:`random_users`."""
-    return DeletionRequest.interactions(_draw(data.splits["train"], "interaction", count, fraction, seed))
+def random_interactions(data: Interactions, size: int | float, *, seed: int = 0) -> DeletionRequest:
+    """Uniformly random training interactions; see :func:`random_users`."""
+    return DeletionRequest.interactions(_draw(data.splits["train"], size, "training interactions", seed))
 
 
-def _draw(candidates: Tensor, kind: str, count: int | None, fraction: float | None, seed: int) -> Tensor:
-    if (count is None) == (fraction is None):
-        raise InputError(f"give either count= or fraction= of the {kind}s to forget, for example count=10.")
-    total = len(candidates)
-    if fraction is not None:
-        if not 0 < fraction < 1:
-            raise InputError(f"fraction must lie between 0 and 1, got {fraction}; 0.05 means 5 %.")
-        count = max(1, round(fraction * total))
-    assert count is not None
-    if not 0 < count < total:
-        raise InputError(f"count must lie between 1 and {total - 1}, as there are {total} {kind}s to draw from and one must "
-                         f"be left; got {count}.")
-    order = torch.randperm(total, generator=seeds.generator(seeds.derive(seed, "request", kind)))
-    return candidates[order[:count]]
+def _draw(rows: Tensor, size: int | float, what: str, seed: int) -> Tensor:
+    if isinstance(size, bool) or not isinstance(size, (int, float)):
+        raise InputError(f"size must be a count (2) or a share (0.05), got {size!r}.")
+    if isinstance(size, float) and not 0 < size < 1:
+        raise InputError(f"a share must lie between 0 and 1 (exclusive), got {size}; give a whole number for a count.")
+    count = max(1, int(size * len(rows))) if isinstance(size, float) else size
+    if count < 1:
+        raise InputError(f"a count must be at least 1, got {size}.")
+    if count > len(rows):
+        raise InputError(f"cannot draw {count:,}: there are {len(rows):,} {what}; give a size of at most {len(rows)}.")
+    return rows[torch.randperm(len(rows), generator=seeds.generator(seed))[:count]]

@@ -20,7 +20,7 @@ from graphforget.models import MODELS
 from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.files import SUFFIXES, read_data
-from graphforget.registry import Registry, nearest
+from graphforget.registry import Registry, accepted, nearest
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
@@ -59,15 +59,11 @@ def make_task(section: TaskSection, model: ModelSection, data: Any, trained: nn.
         InputError: The data does not suit the task, or the model does not suit the data.
     """
     params = dict(section.params)
-    if "num_hops" not in params and "num_hops" in _parameters(TASKS[section.name]) and trained is not None:
+    if "num_hops" not in params and "num_hops" in accepted(TASKS[section.name]) and trained is not None:
         params["num_hops"] = len(default_layer_names(trained)) or 2
     means: dict[str, Any] = {"template": trained} if trained is not None else {"build": partial(build_model, model)}
     task: Task = TASKS.resolve(section.name, Task, recipe=Recipe(**section.recipe), layers=section.layers, **means, **params)
     return task, task.adopt(data)
-
-
-def _parameters(cls: type) -> set[str]:
-    return {name for base in cls.__mro__ if "__init__" in vars(base) for name in inspect.signature(vars(base)["__init__"]).parameters}
 
 
 def build_model(section: ModelSection, data: Any) -> nn.Module:
@@ -144,7 +140,12 @@ def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequ
             raise InputError(f"request.where: {section.target} targets of '{data.name}' cannot be drawn; name them with ids: or file:.")
         raise InputError(f"request.where: there is no '{section.where}' for {section.target} targets; "
                          f"{nearest(str(section.where), list(samplers))}")
-    return samplers[section.where](data, section.size, seed=seeds.derive(section.seed, "request"))
+    draw, seed = samplers[section.where], seeds.derive(section.seed, "request")
+    params = complete("request", draw, section.params, hidden=("data", "size", "seed", "count", "fraction"))
+    if "fraction" in inspect.signature(draw).parameters:
+        share = isinstance(section.size, float) and section.size < 1
+        return draw(data, seed=seed, **params, **({"fraction": section.size} if share else {"count": int(section.size)}))
+    return draw(data, section.size, seed=seed, **params)
 
 
 def samplers_of(target: str, data: Any) -> dict[str, Any]:

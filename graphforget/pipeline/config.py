@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from graphforget.base import Recipe, content_digest
 from graphforget.evaluation.verdict import TOLERANCE
@@ -74,8 +74,12 @@ class ModelSection(Component):
         return self.folder is not None or self.weights is not None
 
 
-class RequestSection(Section):
-    """``{file: request.json}``, ``{target: node, ids: [3, 4]}`` or ``{target: edge, where: random, size: 0.05, seed: 0}``."""
+class RequestSection(Component):
+    """``{file: request.json}``, ``{target: node, ids: [3, 4]}`` or ``{target: edge, where: random, size: 0.05, seed: 0}``.
+
+    ``where`` names a sampler: ``random``, ``hub``, ``inside``, ``outside``, ``community``, ``class`` ...; what it takes besides size and
+    seed (``label``, ``num_hops``) stands here too.
+    """
 
     file: str | None = None
     target: str | None = None
@@ -87,13 +91,15 @@ class RequestSection(Section):
     @model_validator(mode="after")
     def _one(self) -> RequestSection:
         if sum(v is not None for v in (self.file, self.ids, self.where)) != 1:
-            raise ValueError("give one of file: request.json, ids: [...] with target:, or where: (random, hubs, ...) with target: and size:.")
+            raise ValueError("give one of file: request.json, ids: [...] with target:, or where: (random, hub, inside, ...) with target: and size:.")
         if self.file is not None and (self.target, self.size) != (None, None):
             raise ValueError("a request file says itself what to forget; leave out target and size.")
         if self.file is None and self.target not in KINDS:
             raise ValueError(f"target {self.target!r} is unknown; {nearest(str(self.target), list(KINDS))}")
         if (self.where is None) != (self.size is None):
             raise ValueError("where: and size: belong together; size is a share such as 0.05 or a number such as 10.")
+        if self.where is None and self.params:
+            raise ValueError(f"unknown key '{next(iter(self.params))}'; {nearest(next(iter(self.params)), list(type(self).model_fields))}")
         if self.size is not None and self.size <= 0:
             raise ValueError(f"size must be above 0, got {self.size}.")
         return self
@@ -148,6 +154,12 @@ class RunConfig(Section):
     seeds: SeedsSection = SeedsSection()
     device: str | None = None
 
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str | None) -> str | None:
+        check_device(value)
+        return value
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe content; :func:`load_config` reads it back to an equal configuration."""
         return self.model_dump(mode="json", by_alias=True)
@@ -159,6 +171,22 @@ class RunConfig(Section):
     def digest(self) -> str:
         """SHA-256 of the complete content; a default that is written out changes nothing."""
         return content_digest(self.to_dict())
+
+
+def check_device(name: str | None) -> None:
+    """Refuse a device that torch does not have.
+
+    Raises:
+        InputError: Unknown or not there.
+    """
+    if name is None:
+        return
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, ValueError):
+        raise InputError(f"the device '{name}' is not available here; use cpu, or see `graphforget doctor`.") from None
 
 
 def load_config(config: str | Path | Mapping[str, Any] | RunConfig, overrides: Sequence[str] = ()) -> RunConfig:
@@ -176,7 +204,8 @@ def load_config(config: str | Path | Mapping[str, Any] | RunConfig, overrides: S
         >>> config.evaluate.gold, config.task.name
         (5, 'link_prediction')
     """
-    source, lines = "", {}
+    source = ""
+    lines: dict[tuple[str | int, ...], int] = {}
     if isinstance(config, RunConfig):
         content: Any = config.to_dict()
     elif isinstance(config, Mapping):
@@ -187,11 +216,16 @@ def load_config(config: str | Path | Mapping[str, Any] | RunConfig, overrides: S
     else:
         raise InputError(f"a configuration is a recipe file, a mapping or a RunConfig, got {type(config).__name__}.")
     content = apply_overrides(content, overrides)
+    lines |= {_path(override): 0 for override in overrides}
     checked: RunConfig = validate(RunConfig, content, lines, source)
     try:
         return _complete(checked)
     except InputError as error:
         raise InputError(f"{source}: {error}" if source else str(error)) from None
+
+
+def _path(override: str) -> tuple[str | int, ...]:
+    return tuple(int(part) if part.isdigit() else part for part in override.partition("=")[0].strip().split("."))
 
 
 def _complete(config: RunConfig) -> RunConfig:

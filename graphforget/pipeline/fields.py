@@ -51,7 +51,9 @@ def validate(schema: type[BaseModel], content: Any, lines: Lines, source: str) -
 
 
 def at(source: str, lines: Lines, location: tuple[str | int, ...]) -> str:
-    """``"recipe.yaml, line 7: "`` where the line is known, ``"recipe.yaml: "`` or nothing otherwise."""
+    """``"recipe.yaml, line 7: "`` where the line is known, ``"recipe.yaml: "`` otherwise; nothing for what an override set (line 0)."""
+    if any(lines.get(location[:depth]) == 0 for depth in range(1, len(location) + 1)):
+        return ""
     while location and location not in lines:
         location = location[:-1]
     line = lines.get(location) if location else None

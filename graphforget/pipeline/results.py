@@ -13,7 +13,6 @@ from torch import nn
 
 from graphforget.base import Ensemble, Recipe, Task, Unlearner, UnlearnResult, load_model
 from graphforget.base.checkpoint import WEIGHTS, load_tensors, load_weights, read_structure, save_model
-from graphforget.base.model import default_layer_names
 from graphforget.base.result import Cost, Serving
 from graphforget.exceptions import InputError
 from graphforget.home import write_json
@@ -95,10 +94,13 @@ def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *
     """
     folder = Path(folder)
     record = read_record(folder)
-    original, _ = load_model(folder / "original", model_class=model_class)
-    original = original.eval()
-    the_task = task if isinstance(task, Task) else task_of(record, task, template=original)
-    container = the_task.adopt(data)
+    if isinstance(task, Task):
+        the_task, container = task, task.adopt(data)
+        original = load_model(folder / "original", model=task.new_model(container, seed=0))[0].eval()
+    else:
+        original = load_model(folder / "original", model_class=model_class)[0].eval()
+        the_task = task_of(record, task, template=original)
+        container = the_task.adopt(data)
     earlier = [DeletionRequest.from_dict(c) for c in _earlier(folder)]
     current = container
     try:
@@ -110,7 +112,6 @@ def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *
     if split.lineage.request.digest() != record.get("cumulative_request_digest"):
         raise InputError(f"'{folder}' was made on other data than '{container.name}', or its files were changed: "
                          f"the request means something else here.")
-    cls = METHODS[record["method"]]
     names = {f.name for f in fields(Cost)}
     try:
         return UnlearnResult(
@@ -118,21 +119,11 @@ def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *
             serving=Serving(record["serving"]["context"], {k: torch.tensor(v, dtype=torch.long) for k, v in record["serving"]["deny"].items()}),
             state=_state(folder, record), edits=load_edits(folder), method=record["method"], params=record["params"], seed=record["seed"],
             cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}), curve=tuple(record["curve"]),
-            unlearner=_unlearner(cls, record["params"]),
+            unlearner=METHODS.resolve(record["method"], Unlearner, **record["params"]),
             info=dict(record["info"]) | ({"earlier_requests": [r.to_dict() for r in earlier]} if earlier else {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / 'result.json'}' is damaged ({type(error).__name__}: {error}).") from None
-
-
-def continue_result(result: UnlearnResult, request: DeletionRequest, **options: Any) -> UnlearnResult:
-    """``result.then(request)``; here for symmetry with :func:`load_result`."""
-    return result.then(request, **options)
-
-
-def default_hops(model: nn.Module) -> int:
-    """How far a change reaches through a model: its number of message-passing layers."""
-    return len(default_layer_names(model)) or 2
 
 
 def load_edits(folder: Path) -> tuple[Any, ...]:
@@ -153,10 +144,6 @@ def _load_unlearned(folder: Path, original: nn.Module, task: Task, data: Any) ->
         return model.eval()
     model, _ = load_model(folder, model=task.new_model(data, seed=0))
     return model.eval()
-
-
-def _unlearner(cls: type[Unlearner], params: Mapping[str, Any]) -> Unlearner:
-    return cls(**params)
 
 
 def _state(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from graphforget.reporting.table import (
     facts,
     flatten,
     format_value,
+    opening,
     primary_table,
     subsets,
 )
@@ -127,14 +128,15 @@ def render_html(report: Report, *, figures: bool = True) -> str:
         raise InputError("The HTML report needs jinja2: pip install jinja2.") from error
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     verdict = report.verdict
+    label, word, sentence, further = opening(report)
     known = [METRICS[name] for name in sorted({row.metric for row in report.rows}) if name in METRICS]
     return environment.from_string(TEMPLATE).render(
         title=report.title,
-        label=verdict.label if verdict else "none",
-        icon=ICON[verdict.label] if verdict else "–",
-        word=verdict.label.capitalize() if verdict else "No verdict",
-        headline=verdict.headline if verdict else "Nothing was compared with models that never saw the data.",
-        sentences=verdict.sentences[1:] if verdict else [],
+        label=label,
+        icon=ICON.get(label, "–"),
+        word=word,
+        headline=sentence,
+        sentences=further,
         checks=[
             {
                 "name": c.metric,

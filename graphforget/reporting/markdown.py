@@ -15,6 +15,7 @@ from graphforget.reporting.table import (
     format_cell,
     format_value,
     models,
+    opening,
     primary_table,
     subsets,
 )
@@ -42,11 +43,11 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]], *, left: int =
 def render_markdown(report: Report) -> str:
     """The whole report: verdict, request, summary, checks, details, provenance."""
     out = [f"# {_escape(report.title)}", ""]
-    if report.verdict is None:
-        out.append("**No verdict**: nothing was compared with models that never saw the data.")
-    else:
-        out.append(f"**{ICON[report.verdict.label]} {report.verdict.label.capitalize()}.** {_escape(report.verdict.headline)}")
-        out += ["", *(f"- {_escape(sentence)}" for sentence in report.verdict.sentences[1:])]
+    label, word, sentence, further = opening(report)
+    icon = f"{ICON[label]} " if label in ICON else ""
+    out.append(f"**{icon}{word}.** {_escape(sentence)}")
+    if further:
+        out += ["", *(f"- {_escape(text)}" for text in further)]
     if facts(report):
         out += ["", "## What was asked", "", *_table(["fact", "value"], facts(report), left=2)]
 

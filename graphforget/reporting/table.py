@@ -96,6 +96,22 @@ def aggregate(rows: list[Row]) -> Cell | None:
     return Cell(mean, len(rows), spread=spread)
 
 
+def opening(report: Report) -> tuple[str, str, str, list[str]]:
+    """What a reader sees first: (style, word, sentence, further sentences).
+
+    With several methods there is no single verdict; each one's stands in ``meta["verdicts"]`` and is listed.
+    """
+    verdict = report.verdict
+    if verdict is not None:
+        return verdict.label, verdict.label.capitalize(), verdict.headline, verdict.sentences[1:]
+    several = report.meta.get("verdicts")
+    if not isinstance(several, dict) or not several:
+        return "none", "No verdict", "Nothing was compared with models that never saw the data.", []
+    good = [name for name, one in several.items() if one["label"] == "sufficient"]
+    sentence = f"{len(several)} methods compared; sufficient: {', '.join(good) if good else 'none'}."
+    return "none", "Comparison", sentence, [f"{name}: {one['label']}. {' '.join(one['sentences'][:1])}" for name, one in several.items()]
+
+
 def _rank(order: tuple[str, ...], name: str, default: float) -> tuple[float, str]:
     return (order.index(name), "") if name in order else (default, name)
 
@@ -222,4 +238,4 @@ def flatten(value: object, prefix: str = "") -> list[tuple[str, str]]:
 
 def facts(report: Report) -> list[tuple[str, str]]:
     """What was asked: every fact of ``meta`` apart from provenance and notes."""
-    return flatten({key: value for key, value in report.meta.items() if key not in ("provenance", "notes")})
+    return flatten({key: value for key, value in report.meta.items() if key not in ("provenance", "notes", "verdicts")})

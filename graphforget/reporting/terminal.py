@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from graphforget.reporting.report import Report, Verdict
-from graphforget.reporting.table import Cell, Column, Model, format_value, primary_table
+from graphforget.reporting.report import Report
+from graphforget.reporting.table import Cell, Column, Model, format_value, opening, primary_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,11 +18,10 @@ _LABEL_WIDTH = 22
 _STYLE = {"sufficient": "bold white on green", "insufficient": "bold white on red", "inconclusive": "bold black on yellow"}
 
 
-def headline(verdict: Verdict | None) -> str:
+def headline(report: Report) -> str:
     """The verdict as one plain sentence."""
-    if verdict is None:
-        return "NO VERDICT: nothing was compared with models that never saw the data."
-    return f"{verdict.label.upper()}: {verdict.headline}"
+    _, word, sentence, _ = opening(report)
+    return f"{word.upper()}: {sentence}"
 
 
 def _grid(report: Report) -> tuple[list[str], list[tuple[Model, list[str]]]]:
@@ -46,14 +45,12 @@ def _footer(report: Report) -> list[str]:
     lines = []
     if any(row.role == "floor" for row in report.rows):
         lines.append("noise floor: distance between gold models; |dp|, JS and signed are distances to gold.")
-    if report.verdict:
-        lines += report.verdict.sentences[1:]
-    return lines + [str(note) for note in report.meta.get("notes", [])]
+    return lines + opening(report)[3] + [str(note) for note in report.meta.get("notes", [])]
 
 
 def render_text(report: Report) -> str:
     """Plain text, at most :data:`WIDTH` columns wide."""
-    out = [*textwrap.wrap(headline(report.verdict), WIDTH), "", *textwrap.wrap(report.title, WIDTH)]
+    out = [*textwrap.wrap(headline(report), WIDTH), "", *textwrap.wrap(report.title, WIDTH)]
     header, body = _grid(report)
     if body:
         grid = [header, *(cells for _, cells in body)]
@@ -79,7 +76,7 @@ def render_rich(report: Report) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    label, sentence = headline(report.verdict).split(": ", 1)
+    label, sentence = headline(report).split(": ", 1)
     style = _STYLE[report.verdict.label] if report.verdict else "bold"
     parts.append(Text.assemble((f" {label} ", style), " ", sentence))
     header, body = _grid(report)

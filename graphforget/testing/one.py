@@ -10,7 +10,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
-from graphforget.base import Ensemble, Serving, UnlearnResult, Unlearner, counting, evaluating
+from graphforget.base import Ensemble, Serving, Unlearner, UnlearnResult, counting, evaluating
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
 from graphforget.testing.probe import (

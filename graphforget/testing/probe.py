@@ -105,7 +105,13 @@ def spoiled(split: ForgetSplit, *, whole_original: bool) -> ForgetSplit:
     made = copy.copy(split)
     before, after, between = split.data, split.retain_data, split.unlinked_data
     names = {name for name, _ in tensors_of(before)}
-    if "x" not in names or before.x is None or not before.x.is_floating_point() or before.x.layout != torch.strided:
+    if "x" not in names:
+        if not whole_original:
+            raise NotApplicable("the data has no content besides structure, and the method declares to read the original structure")
+        made.data = after  # nothing can be NaN, but all of it can be missing
+        made.__dict__.update(retain_data=after, unlinked_data=after)
+        return made
+    if before.x is None or not before.x.is_floating_point() or before.x.layout != torch.strided:
         raise NotApplicable("the data has no dense floating-point content that could be NaN")
     rows = torch.zeros(before.x.size(0), dtype=torch.bool)
     if "alive" in names:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import FitLog, Recipe, Task, TensorData
+from graphforget.base import FitLog, Recipe, Task, TensorData, UnlearnResult
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest
@@ -50,6 +50,19 @@ class TinyCase:
         """A private copy of the trained model."""
         return copy.deepcopy(self.trained)
 
+    def unlearn(self, method: str, request: str, *, seed: int = 0, **params: Any) -> UnlearnResult:
+        """One run of a registered method on a named request, with its ``test_params()[0]`` unless ``params`` are given.
+
+        Example:
+            >>> tiny_case("node_classification").unlearn("unlink", "edges").serving.context
+            'retained'
+        """
+        from graphforget.unlearners import METHODS
+
+        cls = METHODS[method]
+        split = self.task.split(self.data, self.requests[request])
+        return cls(**(params or cls.test_params()[0])).unlearn(self.model(), self.task, split, history=self.history, seed=seed)
+
     @classmethod
     def train(cls, task: Task, data: Any, requests: Mapping[str, DeletionRequest], later: tuple[DeletionRequest, ...] = (), *,
               seed: int = 0) -> TinyCase:
@@ -59,7 +72,7 @@ class TinyCase:
         return cls(task, data, dict(requests), tuple(later), model, history)
 
 
-@lru_cache(maxsize=None)
+@cache
 def tiny_case(name: str) -> TinyCase:
     """The case of a task; trained once per process.
 
@@ -68,8 +81,8 @@ def tiny_case(name: str) -> TinyCase:
 
     Example:
         >>> case = tiny_case("image_classification")
-        >>> round(case.task.utility(case.model(), case.task.view(case.data, "test"))["accuracy"], 1)
-        1.0
+        >>> case.task.utility(case.model(), case.task.view(case.data, "train"))["accuracy"] > 0.9
+        True
     """
     requests = tiny_requests(name)
     return TinyCase.train(tiny_task(name), tiny_data(name), requests, _LATER[name]())
@@ -87,10 +100,11 @@ def tiny_task(name: str) -> Task:
     if name == "image_classification":
         return TASKS[name](build=lambda d: models.MLP(64, 16, d.num_classes), recipe=Recipe(epochs=20, lr=0.01, batch_size=16,
                                                                                               patience=5))
-    return TASKS[name](build=lambda d: models.BPRMF(d.num_users, d.num_items, dim=8), recipe=Recipe(epochs=20, lr=0.05, patience=5))
+    return TASKS[name](build=lambda d: models.BPRMF(d.num_users, d.num_items, dim=8), top_k=5,
+                       recipe=Recipe(epochs=20, lr=0.05, batch_size=64, patience=5))
 
 
-@lru_cache(maxsize=None)
+@cache
 def tiny_data(name: str) -> Any:
     """The data of a tiny case; the same object on every call."""
     _check(name)
@@ -99,7 +113,7 @@ def tiny_data(name: str) -> Any:
     return makers[name]()
 
 
-@lru_cache(maxsize=None)
+@cache
 def tiny_requests(name: str) -> dict[str, DeletionRequest]:
     """The named requests of a tiny case."""
     _check(name)
@@ -128,7 +142,7 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
             "last of its class": DeletionRequest.classes([2]),
             "two kinds": DeletionRequest.samples([0, 3]) | DeletionRequest.classes([1]),
         }
-    pairs = data.interactions[::17][:6]
+    pairs = data.splits["train"][::17][:6]
     return {
         "interactions": DeletionRequest.interactions(pairs),
         "users": DeletionRequest.users([1, 7]),
@@ -143,7 +157,7 @@ _LATER = {
     "link_prediction": lambda: (DeletionRequest.edges(pairs=tiny_data("link_prediction").pairs()[44:60:5]),
                                 DeletionRequest.nodes([6, 26]), DeletionRequest.node_features([7, 27])),
     "image_classification": lambda: (DeletionRequest.samples([1, 2, 7]), DeletionRequest.classes([1])),
-    "recommendation": lambda: (DeletionRequest.interactions(tiny_data("recommendation").interactions[3::23][:4]),
+    "recommendation": lambda: (DeletionRequest.interactions(tiny_data("recommendation").splits["train"][3::23][:4]),
                                DeletionRequest.users([11]), DeletionRequest.items([13])),
 }
 
@@ -170,7 +184,7 @@ def _node_data() -> Any:
 
     x, y, pairs = _communities()
     # Class 2 has one training node (LONER) and no validation node, so that deleting it deletes the class from training.
-    train = torch.tensor([*range(0, 12), *range(25, 37), LONER, ISOLATED])
+    train = torch.tensor([*range(12), *range(25, 37), LONER, ISOLATED])
     val = torch.tensor([*range(12, 17), *range(37, 42)])
     test = torch.tensor([*range(17, 25), *range(42, 50), *range(51, 59)])
     return GraphData.create(_both(pairs), NUM_NODES, x=x, y=y, splits={"train": train, "val": val, "test": test},
@@ -202,7 +216,7 @@ def _image_data() -> TensorData:
     y = torch.tensor([0, 1] * 32 + [2] * 9)  # 73 images; class 2 has one training image and no validation image
     patterns = (torch.rand(3, 8, 8, generator=g) < 0.4).float()
     x = patterns[y] + 0.35 * torch.randn(len(y), 8, 8, generator=g)
-    splits = {"train": torch.tensor([*range(0, 40), 64]), "val": torch.arange(40, 52),
+    splits = {"train": torch.tensor([*range(40), 64]), "val": torch.arange(40, 52),
               "test": torch.tensor([*range(52, 64), *range(65, 73)])}
     return TensorData.create(x, y, splits, num_classes=3, name="tiny images")
 
@@ -218,5 +232,4 @@ def _interaction_data() -> Any:
         items = [*own.tolist(), int(torch.randint(10, (), generator=g)) + 10 * (1 - user % 2)]
         for part, chosen in (("test", items[:1]), ("val", items[1:2]), ("train", items[2:])):
             parts[part] += [[user, item] for item in chosen]
-    rows = {part: torch.tensor(pairs) for part, pairs in parts.items()}
-    return Interactions.create(rows.pop("train"), num_users=24, num_items=20, splits=rows, name="tiny interactions")
+    return Interactions.create(parts, num_users=24, num_items=20, name="tiny interactions")

@@ -17,6 +17,7 @@ _METHODS = {
     "unlink": ("graph.unlink", "Unlink"),
     "gnndelete": ("graph.gnndelete", "GNNDelete"),
     "d2dgn": ("graph.d2dgn", "D2DGN"),
+    "shadow_distill": ("graph.shadow_distill", "ShadowDistill"),
 }
 METHODS = Registry("method", {key: f"graphforget.unlearners.{file}:{name}" for key, (file, name) in _METHODS.items()})
 _EXPORTS = {name: file for file, name in _METHODS.values()}

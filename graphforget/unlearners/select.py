@@ -17,7 +17,7 @@ from graphforget.unlearners import METHODS
 def candidates(task: Task, request: DeletionRequest) -> list[str]:
     """Methods to try, best first."""
     if task.name == "link_prediction":
-        return ["d2dgn", "finetune", "retrain"]
+        return ["shadow_distill", "finetune", "retrain"]
     return ["finetune", "retrain"]
 
 

@@ -11,7 +11,8 @@ from graphforget.interactions import Interactions, remove_items, remove_pairs, r
 
 @pytest.fixture
 def data() -> Interactions:
-    return Interactions.create({"train": [[0, 0], [0, 1], [1, 1], [2, 3]], "val": [[1, 0]], "test": [[0, 3], [2, 1]]}, num_items=5)
+    splits = {"train": [[0, 0], [0, 1], [1, 1], [2, 3]], "val": [[1, 0]], "test": [[0, 3], [2, 1]]}
+    return Interactions.create(splits, num_items=5)
 
 
 def test_users_take_their_pairs_along_in_every_part(data):

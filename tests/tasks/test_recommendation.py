@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_c4_c21_users_items_and_pairs_in_one_request(task, data):
 
 
 def test_split_is_shared_out_by_near(task, data):
-    split = task.split(data, random_interactions(data, count=2, seed=0))
+    split = task.split(data, random_interactions(data, 2, seed=0))
     near = task.near(split)
     assert pairs_of(near["hop1"]) == pairs_of(split.affected)
     assert pairs_of(near["hop1"]) | pairs_of(near["far"]) == pairs_of(split.retain)
@@ -93,7 +94,7 @@ def test_c3_forgotten_users_have_no_content_in_the_retained_data(task, data):
 
 
 def test_c3_forgotten_interactions_stay_readable(task, data):
-    split = task.split(data, random_interactions(data, count=3, seed=0))
+    split = task.split(data, random_interactions(data, 3, seed=0))
     view = split.view("forget", on="retained")
     outputs = task.predict(task.new_model(data, seed=0), view)
     assert outputs.shape == (3,) and bool(outputs.isfinite().all())
@@ -137,7 +138,7 @@ def test_bad_requests_are_refused_in_a_sentence(task, data, request_, sentence):
 
 # ---- draws ------------------------------------------------------------------------------------------------
 def test_c2_draws_are_made_in_batches_and_kept_by_on(task, data):
-    split = task.split(data, random_interactions(data, count=5, seed=0))
+    split = task.split(data, random_interactions(data, 5, seed=0))
     view = split.view("retain", on="retained")
     batch = next(iter(task.batches(view, batch_size=32, shuffle=True, generator=seeds.generator(7))))
     again = next(iter(task.batches(view, batch_size=32, shuffle=True, generator=seeds.generator(7))))
@@ -354,3 +355,23 @@ def test_settings_are_checked_and_described(data):
     assert Recommendation().adopt(torch.tensor([[0, 1]])).num_items == 2
     with pytest.raises(InputError, match="needs Interactions or a tensor"):
         Recommendation().adopt("ml-100k")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif("GRAPHFORGET_DATA" not in os.environ, reason="needs the raw files")
+def test_the_recipe_beats_popularity_on_movielens():
+    from graphforget.datasets import load
+
+    movies = load("ml_100k")
+    task = Recommendation(build=lambda d: BPRMF(d.num_users, d.num_items, 64))
+    popularity = torch.bincount(movies.splits["train"][:, 1], minlength=movies.num_items).float()
+
+    class Popular(nn.Module):
+        def forward(self, user_id, item_id):
+            return popularity[item_id]
+
+    model, view = task.new_model(movies, seed=0), task.view(movies, "test")
+    task.fit(model, movies, seed=0)
+    recall, baseline = (task.utility(m, view)["recall@20"] for m in (model, Popular()))
+    assert recall > 0.3 > 1.4 * baseline

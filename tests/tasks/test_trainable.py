@@ -18,7 +18,7 @@ from graphforget.tasks.trainable import Memo, chunks, device_of, reduce
 
 def make_task(**kwargs) -> ImageClassification:
     kwargs = {"build": lambda d: MLP(6, 8, d.num_classes)} | kwargs
-    return ImageClassification(recipe=Recipe(epochs=8, lr=1e-2, batch_size=16, patience=3), **kwargs)
+    return ImageClassification(**({"recipe": Recipe(epochs=8, lr=1e-2, batch_size=16, patience=3)} | kwargs))
 
 
 # ---- fresh models -----------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_no_model_is_refused_in_a_sentence(samples):
 
 # ---- training ---------------------------------------------------------------------------------------------
 def test_fit_learns_in_place_and_keeps_the_best(samples):
-    task = make_task()
+    task = make_task(recipe=Recipe(epochs=40, lr=3e-2, batch_size=16, patience=10))
     model = task.new_model(samples, seed=0)
     start = task.utility(model, task.view(samples, "test"))["accuracy"]
     log = task.fit(model, samples, seed=0)

@@ -34,7 +34,7 @@ def test_a_bare_assertion_is_a_failure_too():
     report = CheckReport("subject")
 
     def bare():
-        assert False  # noqa: B011, PT015 - what a third party's check may do
+        assert False  # noqa: B011 - what a third party's check may do
 
     report.run("bare", "", "", bare)
     assert report.failed[0].reason

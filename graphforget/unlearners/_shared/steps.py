@@ -67,3 +67,26 @@ def device_of(model: nn.Module) -> torch.device:
 
 NOTHING_TO_FORGET = ("the request touches no training example, so there is nothing to unlearn in the weights: "
                      "they are unchanged")
+
+
+class TailMean:
+    """The mean of a model's weights over the last steps: nearer to the middle of what training can end in than the last step."""
+
+    def __init__(self, model: nn.Module, *, last: int, total: int) -> None:
+        self.model, self.start, self.count = model, max(total - last, 0), 0
+        self.sums: list[Tensor] = []
+
+    def see(self, step: int) -> None:
+        """Call after every step (counted from 0)."""
+        if step < self.start:
+            return
+        weights = [p.detach() for p in self.model.parameters()]
+        self.sums = [w.clone() for w in weights] if not self.sums else [s.add_(w) for s, w in zip(self.sums, weights, strict=True)]
+        self.count += 1
+
+    def into(self, model: nn.Module) -> nn.Module:
+        """Write the mean into ``model``; without any step seen it stays as it is."""
+        with torch.no_grad():
+            for parameter, total in zip(model.parameters(), self.sums, strict=False):
+                parameter.copy_(total / self.count)
+        return model

@@ -1,0 +1,11 @@
+"""Recipes, run folders and saved results: the same pieces as the three calls, from a file."""
+
+from graphforget.pipeline.components import find_data
+from graphforget.pipeline.config import RunConfig, load_config
+from graphforget.pipeline.files import read_data
+from graphforget.pipeline.folder import STAGES, RunFolder, read_report
+from graphforget.pipeline.results import load_result, save_result
+from graphforget.pipeline.run import render, run
+
+__all__ = ["STAGES", "RunConfig", "RunFolder", "find_data", "load_config", "load_result", "read_data", "read_report", "render", "run",
+           "save_result"]

@@ -1,0 +1,139 @@
+"""Saved models and results, by path: what ``graphforget unlearn`` and ``graphforget evaluate`` do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
+from graphforget.base.model import default_layer_names
+from graphforget.exceptions import InputError
+from graphforget.pipeline.components import find_data
+from graphforget.pipeline.config import check_device, lookup
+from graphforget.pipeline.fields import complete
+from graphforget.pipeline.results import is_result, load_result, read_record
+from graphforget.registry import accepted
+from graphforget.requests import DeletionRequest
+from graphforget.tasks import TASKS
+from graphforget.unlearners import METHODS
+from graphforget.unlearners.select import choose_method
+
+
+def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: str = "link_prediction", method: str = "auto",
+                  params: Mapping[str, Any] | None = None, recipe: Mapping[str, Any] | None = None, model_class: str | None = None,
+                  data_options: Mapping[str, Any] | None = None, seed: int = 0, device: str | None = None, progress: Any = None) -> UnlearnResult:
+    """Remove data from a saved model, or continue a saved result with a further request.
+
+    Args:
+        model: Folder with ``model.safetensors`` and ``model.json``; a folder with ``result.json`` is continued.
+        data: Dataset name or data file, before any deletion.
+        request: Request file.
+        task: Name; for a saved result it must be the result's own.
+        method: Name, or ``"auto"``.
+        params: Parameters of the method.
+        recipe: Fields of :class:`~graphforget.base.Recipe` that differ from the task's default.
+        model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
+        data_options: Options of the dataset, e.g. ``{"seed": 1}``.
+        seed: Seed of the run.
+        device: Where to compute.
+        progress: ``progress(step, total, values)``.
+
+    Raises:
+        InputError: Anything given is wrong; nothing was computed then.
+    """
+    task_class = lookup("--task", TASKS, task)
+    if method != "auto":
+        lookup("--method", METHODS, method)
+        complete("-o", METHODS[method], params or {})
+    fields = complete("-r", Recipe, recipe or {}, known=_fields(task_class.default_recipe))
+    check_device(device)
+    asked = DeletionRequest.load(request)
+    folder = Path(model)
+    if not folder.is_dir():
+        raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
+    before = None
+    if is_result(folder):
+        if recipe:
+            raise InputError("-r belongs to the first deletion; a saved result keeps its own recipe.")
+        read_record(folder)
+    else:
+        trained = load_model(folder, model_class=model_class)[0].eval()
+    container = find_data(data, task, **(data_options or {}))
+    if is_result(folder):
+        before = load_result(folder, container, task, model_class=model_class)
+        the_task, current, served = before.task, before.split.retain_data, before.model
+    else:
+        the_task = task_for(task_class, trained, Recipe(**fields))
+        current, served = the_task.adopt(container), trained
+    split = the_task.split(current, asked)
+    check_runs(the_task, served, current)
+    key = choose_method(the_task, split.request, served) if method == "auto" else method
+    unlearner: Unlearner = METHODS.resolve(key, Unlearner, **complete("-o", METHODS[key], params or {}))
+    if before is not None:
+        return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
+    edits = load_model(folder, model_class=model_class)[1]
+    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress, edits=edits)
+
+
+def load_results(folders: Sequence[str | Path], data: str, *, task: str | None = None, model_class: str | None = None,
+                 data_options: Mapping[str, Any] | None = None) -> list[UnlearnResult]:
+    """Several saved results on the same data, and with the same task object.
+
+    Raises:
+        InputError: A folder is no result, or does not fit the data or the task.
+    """
+    records = [read_record(folder) for folder in folders]
+    described = [record.get("task", {}) for record in records]
+    if any(other != described[0] for other in described):
+        raise InputError("the results were made for different tasks or training recipes; evaluate them one by one.")
+    name = task or str(described[0].get("name"))
+    lookup("--task", TASKS, name)
+    container = find_data(data, name, **(data_options or {}))
+    loaded = [load_result(folders[0], container, task, model_class=model_class)]
+    # One task object: what it derives from the data, and the golds' key, are then shared.
+    return loaded + [load_result(folder, container, loaded[0].task) for folder in folders[1:]]
+
+
+def task_for(cls: type[Task], model: nn.Module, recipe: Recipe) -> Task:
+    """A task whose fresh models have the shape of a trained one."""
+    hops = len(default_layer_names(model)) if "num_hops" in accepted(cls) else 0
+    return TASKS.resolve(cls, Task, template=model, recipe=recipe, **({"num_hops": hops} if hops else {}))
+
+
+def check_runs(task: Task, model: nn.Module, data: Any) -> None:
+    """Run the model once on the data, so that a mismatch is told in a sentence before any work.
+
+    Raises:
+        InputError: The model cannot read the data.
+    """
+    view = task.view(data, "train")
+    try:
+        task.predict(model, type(view)(data, view.index[:8], "none"))  # type: ignore[attr-defined]
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(f"the model {type(model).__name__} cannot be run on '{data.name}' as task '{task.name}': "
+                         f"{str(error).splitlines()[0] if str(error) else type(error).__name__}.") from None
+
+
+def read_history(folder: Path) -> FitLog | None:
+    """The training log beside a model that ``graphforget run`` trained (``fit.json``), or None."""
+    file = folder / "fit.json"
+    if not file.is_file():
+        return None
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts["curve"] = tuple((epoch, score) for epoch, score in facts["curve"])
+        return FitLog(**facts)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"'{file}' is no training log ({type(error).__name__}); remove it, or train again.") from None
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(recipe)
