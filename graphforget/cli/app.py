@@ -75,8 +75,11 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]
+
+
 @app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _root(version: Version = False) -> None:
     """Options of the program itself."""
 
 
@@ -91,4 +94,4 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Entry point of the ``graphforget`` program."""
-    app()
+    app(prog_name="graphforget")

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from graphforget.cli.common import DataOptions, Json, exit_code, key_values, labels, print_json, print_report, progress
+from graphforget.cli.common import (
+    DataOptions,
+    Force,
+    Json,
+    ModelClass,
+    exit_code,
+    key_values,
+    labels,
+    print_json,
+    print_report,
+    progress,
+)
 from graphforget.cli.unlearn import check_out
 
 
@@ -18,11 +29,11 @@ def evaluate(
     gold: Annotated[int, typer.Option(min=1, help="Number of retrained models; three suffice for one artefact.")] = 3,
     margin: Annotated[float, typer.Option(help="Allowed multiple of the distance between gold models.")] = 1.25,
     tolerance: Annotated[float | None, typer.Option(help="Added to the margin, in probability.")] = None,
-    original_seed: Annotated[int | None, typer.Option(help="Seed the original was trained with, so that no gold model shares it.")] = None,
-    model_class: Annotated[str | None, typer.Option(help="package.module:Class of a model outside graphforget; its code runs.")] = None,
+    original_seed: Annotated[int | None, typer.Option(help="Seed of the original's training; no gold model shares it.")] = None,
+    model_class: ModelClass = None,
     data_option: DataOptions = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md and report.html.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Measure how far results are from models retrained without the data."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from graphforget.cli.common import Json, print_json, show_table
 from graphforget.exceptions import InputError
-from graphforget.registry import Registry, nearest
+from graphforget.registry import nearest
 
 
 def list_(kind: Annotated[str, typer.Argument(help="methods, metrics, tasks, datasets or models.")], json: Json = False) -> None:
@@ -81,14 +82,14 @@ def _models() -> list[dict[str, Any]]:
 
     found = []
     for key in sorted(MODELS):
-        target = MODELS[key]
-        cls = Registry("model", {key: target})[key] if isinstance(target, str) else target
+        cls = MODELS[key]
         found.append({"name": key, "summary": _first_line(cls), "parameters": list(inspect.signature(cls).parameters)})
     return found
 
 
 def _first_line(cls: type) -> str:
-    return (cls.__doc__ or "").strip().partition("\n")[0]
+    line = (cls.__doc__ or "").strip().partition("\n")[0]
+    return re.sub(r":\w+:`~?([^`]*\.)?([^`.]+)`", r"\2", line).replace("``", "")
 
 
 def _text(value: Any) -> str:

@@ -11,11 +11,14 @@ from graphforget.cli.common import Json, exit_code, print_json, print_report, pr
 Overrides = Annotated[list[str] | None, typer.Option("--override", "-o", metavar="PATH=VALUE",
                                                      help="Set a key of the recipe, e.g. -o unlearner.lr=0.01; may be repeated.")]
 Folder = Annotated[str, typer.Option("--folder", help="Where run folders go.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing the newest run of the same configuration.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing the newest run of this configuration.")]
 
 
-def run(recipe: Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped recipe: demo, cora_nodes, dblp_edges.")],
-        override: Overrides = None, folder: Folder = "runs", fresh: Fresh = False, json: Json = False) -> None:
+Recipe = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one: demo, cora_nodes, dblp_edges.")]
+
+
+def run(recipe: Recipe, override: Overrides = None, folder: Folder = "runs", fresh: Fresh = False,
+        json: Json = False) -> None:
     """Run a recipe: train or load a model, delete, retrain gold models, evaluate, report."""
     raise typer.Exit(execute(recipe, override, folder, fresh, json))
 

@@ -8,25 +8,29 @@ from typing import Annotated, Any
 import typer
 
 from graphforget.base import UnlearnResult
-from graphforget.cli.common import DataOptions, Json, key_values, print_json, progress
+from graphforget.cli.common import DataOptions, Force, Json, ModelClass, key_values, print_json, progress
 from graphforget.exceptions import InputError
+
+Options = Annotated[list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE",
+                                                  help="Parameter of the method, e.g. -o lr=0.01; may be repeated.")]
+RecipeOptions = Annotated[list[str] | None, typer.Option("--recipe", "-r", metavar="KEY=VALUE",
+                                                        help="How the model was trained (epochs, lr, ...); gold models follow it.")]
 
 
 def unlearn(
-    model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or an earlier result to continue.")],
-    data: Annotated[str, typer.Option(help="Dataset name, or a .npz / .safetensors file with edge_index, x, y, ...; always before any deletion.")],
+    model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or a result.")],
+    data: Annotated[str, typer.Option(help="Dataset, or a .npz / .safetensors file; before any deletion.")],
     request: Annotated[Path, typer.Option(help='Request file, e.g. {"targets": [{"kind": "edge", "ids": [[0, 1]]}]}.')],
     out: Annotated[Path, typer.Option(help="Folder for the result.")],
     task: Annotated[str, typer.Option(help="What the model is for; see `graphforget list tasks`.")] = "link_prediction",
     method: Annotated[str, typer.Option(help="How to forget; see `graphforget list methods`.")] = "auto",
-    option: Annotated[list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE", help="Parameter of the method, e.g. -o lr=0.01.")] = None,
-    recipe: Annotated[list[str] | None, typer.Option("--recipe", "-r", metavar="KEY=VALUE",
-                                                     help="How the model was trained (epochs, lr, ...); gold models are trained the same way.")] = None,
-    model_class: Annotated[str | None, typer.Option(help="package.module:Class of a model outside graphforget; its code runs.")] = None,
+    option: Options = None,
+    recipe: RecipeOptions = None,
+    model_class: ModelClass = None,
     data_option: DataOptions = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
     device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda; default: the CPU.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Remove data from a saved model."""
@@ -73,7 +77,8 @@ def describe(result: UnlearnResult) -> list[str]:
     return [
         f"request:  {result.request.summary()}",
         f"method:   {result.label}, seed {result.seed}",
-        f"examples: {counts['removed']} removed, {counts['altered']} altered, {counts['affected']} affected, {counts['retain']} stay",
+        f"examples: {counts['removed']} removed, {counts['altered']} altered, {counts['affected']} affected, "
+        f"{counts['retain']} stay",
         f"weights:  {changed} of {total} parameters changed" + (f" ({names})" if changed else ""),
         f"serve on: the {result.serving.context} data",
         f"cost:     {result.cost.seconds:.2f} s, {result.cost.forward_examples:,} examples through a model",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
-from graphforget.graphs.features import as_features
+from graphforget.graphs.features import as_features, plain
 from graphforget.graphs.pairs import canonical_pairs, neighbour_lists, pair_keys, sorted_edges
 from graphforget.graphs.rules import EdgeRule
 from graphforget.requests import Lineage, show_ids
@@ -145,9 +146,13 @@ class GraphData:
 
 # ---- checks, one thing each ------------------------------------------------------------------------------------
 def _count(num_nodes: Any) -> int:
-    if isinstance(num_nodes, bool) or not isinstance(num_nodes, int) or num_nodes < 1:
+    try:
+        count = operator.index(num_nodes)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise InputError(f"num_nodes must be an integer of at least 1, got {num_nodes!r}.")
-    return num_nodes
+    return count
 
 
 def _mask(alive: Any, num_nodes: int) -> Tensor:
@@ -163,7 +168,7 @@ def _integers(tensor: Any, what: str, shape: str) -> Tensor:
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
         raise InputError(f"{what} must be an integer tensor of shape {shape}, got dtype "
                          f"{str(tensor.dtype).removeprefix('torch.')}; convert with .long().")
-    return tensor.detach().cpu().long()
+    return plain(tensor).long()
 
 
 def _edges(edge_index: Any, num_nodes: int, alive: Tensor) -> Tensor:
@@ -198,7 +203,8 @@ def _labels(y: Any, num_nodes: int, num_classes: int | None) -> tuple[Tensor | N
     if labels.dim() == 2 and labels.size(1) == 1:
         labels = labels.view(-1)
     if tuple(labels.shape) != (num_nodes,):
-        raise InputError(f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}.")
+        raise InputError(f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}. "
+                         f"Leave y out where the nodes have no classes.")
     if bool((labels < -1).any()):
         rows = (labels < -1).nonzero().view(-1)
         raise InputError(f"y has negative labels at nodes {show_ids(rows)}: classes count from 0, and -1 means no label.")

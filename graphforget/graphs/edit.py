@@ -60,10 +60,10 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
 def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> GraphData:
     """The graph without some nodes; their slots stay.
 
-    All incident edges go. Then either everything goes (features NaN, or an empty row where sparse; label -1; out of every split;
-    not alive), or, with ``keep_content``, nothing else does: the *unlinked* state, in which a forgotten node can still be read
-    but reaches nobody. Edges that derive from features are rebuilt among the other nodes; an unlinked graph keeps them as they
-    then are and has no ``edge_rule`` any more.
+    All incident edges go. Then either everything goes (features NaN, or an empty row where sparse; label -1; name None; out of
+    every split; not alive), or, with ``keep_content``, nothing else does: the *unlinked* state, in which a forgotten node can
+    still be read but reaches nobody. Edges that derive from features are rebuilt among the other nodes; an unlinked graph keeps
+    them as they then are and has no ``edge_rule`` any more.
 
     Args:
         data: The graph.
@@ -89,19 +89,20 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
     if keep_content:
         return replace(data, edge_index=edges, edge_rule=None)
     splits = {part: rows[~(gone[rows] if rows.dim() == 1 else gone[rows].any(1))] for part, rows in data.splits.items()}
-    return replace(data, edge_index=edges, x=None if data.x is None else empty_rows(data.x, gone),
+    names = data.node_names
+    if names is not None:  # a name is content too
+        names = tuple(None if dead else name for name, dead in zip(names, gone.tolist()))
+    return replace(data, node_names=names, edge_index=edges, x=None if data.x is None else empty_rows(data.x, gone),
                    y=None if data.y is None else data.y.masked_fill(gone, -1), splits=splits, alive=data.alive & ~gone)
 
 
-def remove_features(data: GraphData, ids: Any, columns: Sequence[int] = (), *, keep_content: bool = False) -> GraphData:
+def remove_features(data: GraphData, ids: Any, columns: Sequence[int] = ()) -> GraphData:
     """The graph with features of some nodes set to zero; nodes and edges stay, edges that derive from features are rebuilt.
 
     Args:
         data: The graph.
         ids: Node ids [n] or a boolean mask [N].
         columns: Feature columns; all of them where empty.
-        keep_content: Only rebuild derived edges as if the features were gone (the unlinked state); without derived edges
-            the graph is returned as it is.
 
     Raises:
         InputError: No features, unknown columns, unknown or already forgotten nodes.
@@ -120,8 +121,6 @@ def remove_features(data: GraphData, ids: Any, columns: Sequence[int] = (), *, k
         raise InputError(f"unknown feature columns {unknown[:5]}: x has columns 0 to {data.x.size(1) - 1}.")
     x = zero_entries(data.x, nodes, columns)
     edges = data.edge_index if data.edge_rule is None else data.edge_rule.build(x, data.alive)
-    if keep_content:
-        return data if data.edge_rule is None else replace(data, edge_index=edges, edge_rule=None)
     return replace(data, x=x, edge_index=edges)
 
 

@@ -16,6 +16,14 @@ def is_sparse(x: Tensor) -> bool:
     return x.layout == torch.sparse_csr
 
 
+def plain(tensor: Tensor) -> Tensor:
+    """Outside autograd, on the CPU, a bare ``torch.Tensor`` that knows its version; shares memory where it can."""
+    tensor = tensor.detach().cpu()
+    if type(tensor) is not Tensor:
+        tensor = tensor.as_subclass(Tensor)
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
 def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:
     """x as [N, F] float32, dense or sparse CSR, checked.
 
@@ -31,7 +39,7 @@ def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:
         raise InputError(f"x must hold real numbers, got dtype {str(x.dtype).removeprefix('torch.')}.")
     if x.layout in (torch.sparse_coo, torch.sparse_csc):
         x = x.to_sparse_csr()
-    x = x.detach().cpu().float()
+    x = plain(x).float()
     bad = torch.zeros(num_nodes, dtype=torch.bool)
     if is_sparse(x):
         bad[entry_rows(x)[~torch.isfinite(x.values())]] = True

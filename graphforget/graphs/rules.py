@@ -13,6 +13,7 @@ from graphforget.graphs.features import is_sparse
 from graphforget.graphs.pairs import both_directions
 
 _CHUNK = 1024
+_GRID = 2.0**40  # steps between 0 and the largest possible squared distance; times the number of nodes it fits 63 bits
 
 
 @runtime_checkable
@@ -68,13 +69,14 @@ class KNNRule:
         if self.metric == "cosine":
             rows = rows / rows.norm(dim=1, keepdim=True)
         square = (rows * rows).sum(1)
+        # Distances become integers so that those which differ by summation order only are ties, and a tie goes to the smaller id.
+        grid, number = _GRID / (4 * square.max()), torch.arange(len(ids))
         near = []
         for start in range(0, len(ids), _CHUNK):
             part = rows[start:start + _CHUNK]
             distance = square[start:start + _CHUNK, None] + square - 2 * part @ rows.t()
-            own = torch.arange(len(part))
-            distance[own, own + start] = float("inf")
-            # Rounded to float32, distances that are equal but for summation order are ties: a stable sort takes the smaller id.
-            near.append(distance.float().sort(dim=1, stable=True).indices[:, :count])
+            keys = (distance * grid).round().long().clamp(min=0) * len(ids) + number
+            keys[number[:len(part)], number[:len(part)] + start] = torch.iinfo(torch.long).max
+            near.append(keys.topk(count, dim=1, largest=False).indices)
         pairs = torch.stack([torch.arange(len(ids)).repeat_interleave(count), torch.cat(near).view(-1)], 1)
         return both_directions(ids[pairs], len(alive))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-#: Registry: key -> ``"module:Class"``, imported on first use.
-MODELS: dict[str, str] = {
+from graphforget.registry import Registry
+
+_TARGETS = {
     "gcn": "graphforget.models.gnn.gcn:GCN",
     "gat": "graphforget.models.gnn.gat:GAT",
     "gin": "graphforget.models.gnn.gin:GIN",
@@ -15,7 +16,8 @@ MODELS: dict[str, str] = {
     "cnn": "graphforget.models.vision.cnn:SmallCNN",
     "bprmf": "graphforget.models.recommender.bprmf:BPRMF",
 }
-_CLASSES = {path.partition(":")[2]: path for path in MODELS.values()}
+MODELS = Registry("model", _TARGETS)
+_CLASSES = {path.partition(":")[2]: path for path in _TARGETS.values()}
 
 __all__ = ["MODELS", *sorted(_CLASSES)]
 

@@ -20,7 +20,7 @@ from graphforget.models import MODELS
 from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.files import SUFFIXES, read_data
-from graphforget.registry import Registry, accepted, nearest
+from graphforget.registry import accepted, nearest
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
@@ -72,7 +72,7 @@ def build_model(section: ModelSection, data: Any) -> nn.Module:
     Raises:
         InputError: The model does not suit the data.
     """
-    cls = import_class(section.class_) if section.class_ else _model_class(section.name or "")
+    cls = import_class(section.class_) if section.class_ else MODELS[section.name or ""]
     params = section.params
     for name, size in _sizes(data).items():
         if name in inspect.signature(cls).parameters:
@@ -81,11 +81,6 @@ def build_model(section: ModelSection, data: Any) -> nn.Module:
         return cls(**params)
     except TypeError as error:
         raise InputError(f"model: cannot make '{section.class_ or section.name}' for data '{data.name}': {error}.") from None
-
-
-def _model_class(key: str) -> type[nn.Module]:
-    target = MODELS[key]
-    return Registry("model", {key: target})[key] if isinstance(target, str) else target
 
 
 def _sizes(data: Any) -> dict[str, int]:
@@ -137,7 +132,8 @@ def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequ
     samplers = samplers_of(section.target or "", data)
     if section.where not in samplers:
         if not samplers:
-            raise InputError(f"request.where: {section.target} targets of '{data.name}' cannot be drawn; name them with ids: or file:.")
+            raise InputError(f"request.where: {section.target} targets of '{data.name}' cannot be drawn; "
+                             f"name them with ids: or file:.")
         raise InputError(f"request.where: there is no '{section.where}' for {section.target} targets; "
                          f"{nearest(str(section.where), list(samplers))}")
     draw, seed = samplers[section.where], seeds.derive(section.seed, "request")

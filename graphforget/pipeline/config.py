@@ -1,7 +1,8 @@
 """The configuration of a run: strict, complete, and the same thing on disk as in memory.
 
-A recipe names data, task, model, request and unlearner; everything else has a default. :func:`load_config` checks every key against
-the component that will receive it and fills in every default, so that the ``config.yaml`` of a run folder tells the whole story.
+A recipe names data, task, model, request and unlearner; everything else has a default. :func:`load_config` checks every key
+against the component that will receive it and fills in every default, so that the ``config.yaml`` of a run folder tells the
+whole story.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from graphforget.exceptions import InputError
 from graphforget.models import MODELS
 from graphforget.pipeline.fields import Component, Section, complete, validate
 from graphforget.pipeline.reading import apply_overrides, read_recipe
-from graphforget.registry import Registry, nearest
+from graphforget.registry import nearest
 from graphforget.requests import KINDS
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
@@ -52,7 +53,7 @@ class TaskSection(Component):
 
 
 class ModelSection(Component):
-    """``{name: gcn, hidden_channels: 64}`` to train one; ``{folder: saved/}`` or ``{weights: file, name or class: ...}`` for a trained one."""
+    """``{name: gcn, hidden_channels: 64}`` is trained; ``{folder: saved/}`` and ``{weights: file, name: gcn}`` are given."""
 
     name: str | None = None
     class_: str | None = Field(None, alias="class")
@@ -77,8 +78,8 @@ class ModelSection(Component):
 class RequestSection(Component):
     """``{file: request.json}``, ``{target: node, ids: [3, 4]}`` or ``{target: edge, where: random, size: 0.05, seed: 0}``.
 
-    ``where`` names a sampler: ``random``, ``hub``, ``inside``, ``outside``, ``community``, ``class`` ...; what it takes besides size and
-    seed (``label``, ``num_hops``) stands here too.
+    ``where`` names a sampler: ``random``, ``hub``, ``inside``, ``outside``, ``community``, ``class`` ...; what it takes besides
+    size and seed (``label``, ``num_hops``) stands here too.
     """
 
     file: str | None = None
@@ -91,7 +92,8 @@ class RequestSection(Component):
     @model_validator(mode="after")
     def _one(self) -> RequestSection:
         if sum(v is not None for v in (self.file, self.ids, self.where)) != 1:
-            raise ValueError("give one of file: request.json, ids: [...] with target:, or where: (random, hub, inside, ...) with target: and size:.")
+            raise ValueError("give one of file: request.json, ids: [...] with target:, or where: (random, hub, inside, ...) "
+                             "with target: and size:.")
         if self.file is not None and (self.target, self.size) != (None, None):
             raise ValueError("a request file says itself what to forget; leave out target and size.")
         if self.file is None and self.target not in KINDS:
@@ -99,7 +101,8 @@ class RequestSection(Component):
         if (self.where is None) != (self.size is None):
             raise ValueError("where: and size: belong together; size is a share such as 0.05 or a number such as 10.")
         if self.where is None and self.params:
-            raise ValueError(f"unknown key '{next(iter(self.params))}'; {nearest(next(iter(self.params)), list(type(self).model_fields))}")
+            first = next(iter(self.params))
+            raise ValueError(f"unknown key '{first}'; {nearest(first, list(type(self).model_fields))}")
         if self.size is not None and self.size <= 0:
             raise ValueError(f"size must be above 0, got {self.size}.")
         return self
@@ -148,10 +151,10 @@ class RunConfig(Section):
     task: TaskSection
     model: ModelSection
     request: RequestSection
-    unlearner: UnlearnerSection = UnlearnerSection()
+    unlearner: UnlearnerSection = Field(default_factory=UnlearnerSection)
     compare: tuple[UnlearnerSection, ...] = ()
-    evaluate: EvaluateSection = EvaluateSection()
-    seeds: SeedsSection = SeedsSection()
+    evaluate: EvaluateSection = Field(default_factory=lambda: EvaluateSection.model_validate({}))
+    seeds: SeedsSection = Field(default_factory=lambda: SeedsSection.model_validate({}))
     device: str | None = None
 
     @field_validator("device")
@@ -270,11 +273,10 @@ def complete_data(data: DataSection, task: str) -> DataSection:
 
 
 def _complete_model(model: ModelSection, *, sized: bool) -> tuple[ModelSection, int | None]:
-    """The section with defaults, and the number of message-passing layers where it is known; ``sized``: outputs are the classes."""
+    """The section with defaults, and the number of layers where it is known; ``sized``: the outputs are the data's classes."""
     if model.name is None:
         return model, None
-    path = lookup("model.name", MODELS, model.name)
-    cls = Registry("model", {model.name: path})[model.name] if isinstance(path, str) else path
+    cls = lookup("model.name", MODELS, model.name)
     params = complete("model", cls, model.params, known=WIDTHS, derived=(*SIZES, *(["out_channels"] if sized else [])))
     return ModelSection(name=model.name, weights=model.weights, **params), params.get("num_layers")
 

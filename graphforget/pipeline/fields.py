@@ -51,7 +51,7 @@ def validate(schema: type[BaseModel], content: Any, lines: Lines, source: str) -
 
 
 def at(source: str, lines: Lines, location: tuple[str | int, ...]) -> str:
-    """``"recipe.yaml, line 7: "`` where the line is known, ``"recipe.yaml: "`` otherwise; nothing for what an override set (line 0)."""
+    """``"recipe.yaml, line 7: "`` where the line is known, else ``"recipe.yaml: "``; nothing for overrides (line 0)."""
     if any(lines.get(location[:depth]) == 0 for depth in range(1, len(location) + 1)):
         return ""
     while location and location not in lines:
@@ -91,9 +91,11 @@ def _sentence(error: Any, schema: type[BaseModel] | None) -> str:
     if kind == "string_pattern_mismatch":
         return f"{_show(given)} must match {context['pattern']} (letters, digits, '.', '_' and '-')."
     if kind in ("too_short", "too_long"):
-        return f"expected {'at least' if kind == 'too_short' else 'at most'} {context.get('min_length', context.get('max_length'))} entries."
+        bound = "at least" if kind == "too_short" else "at most"
+        return f"expected {bound} {context.get('min_length', context.get('max_length'))} entries."
     expected = _EXPECTED.get(kind.split("_")[0])
-    return f"expected {expected}, got {_show(given)}." if expected else f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {_show(given)}."
+    said = f"expected {expected}" if expected else error["msg"][:1].lower() + error["msg"][1:]
+    return f"{said}, got {_show(given)}."
 
 
 def _show(value: Any) -> str:
@@ -104,8 +106,9 @@ def _show(value: Any) -> str:
 def _keys(schema: Any, location: Sequence[str | int]) -> list[str]:
     """Valid keys of the section at ``location``."""
     for part in location:
-        if not isinstance(part, int) and isinstance(schema, type) and issubclass(schema, BaseModel) and part in schema.model_fields:
-            schema = _section_in(schema.model_fields[part].annotation)
+        known = schema.model_fields if isinstance(schema, type) and issubclass(schema, BaseModel) else {}
+        if part in known:
+            schema = _section_in(known[part].annotation)
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return [field.alias or name for name, field in schema.model_fields.items()]
     return []
@@ -167,7 +170,7 @@ def _plain(value: Any) -> bool:
 
 
 def _hints(component: Callable[..., Any]) -> dict[str, Any]:
-    target = component.__init__ if isinstance(component, type) else component
+    target = vars(component).get("__init__", component.__init__) if isinstance(component, type) else component  # type: ignore[misc]
     try:
         return typing.get_type_hints(target)
     except (NameError, TypeError):  # hints that only exist for type checkers

@@ -2,8 +2,8 @@
 
 Which arrays stand in it decides what it is:
 
-- a graph: ``edge_index`` [2, E]; optional ``x`` [N, F], ``y`` [N] (-1: no label), ``num_nodes``, and for node tasks the node ids or
-  boolean masks ``train``, ``val``, ``test``; for link tasks the pairs ``val``, ``test``, ``val_neg``, ``test_neg``, each [n, 2];
+- a graph: ``edge_index`` [2, E]; optional ``x`` [N, F], ``y`` [N] (-1: no label), ``num_nodes``, and for node tasks the node
+  ids or boolean masks ``train``, ``val``, ``test``; for link tasks the pairs ``val``, ``test``, ``val_neg``, ``test_neg``;
 - independent samples: ``x`` [N, ...] and ``y`` [N], with sample ids or masks ``train``, ``val``, ``test``;
 - interactions: pairs ``train`` [n, 2] (user, item), optional ``val``, ``test``, ``num_users``, ``num_items``.
 """
@@ -48,8 +48,8 @@ def read_data(path: str | Path) -> GraphData | TensorData | Interactions:
     arrays = load_tensors(path) if path.suffix == ".safetensors" else _read_npz(path)
     kind = "a graph" if "edge_index" in arrays else "samples" if "x" in arrays else "interactions" if "train" in arrays else None
     if kind is None:
-        raise InputError(f"'{path}' holds {', '.join(sorted(arrays)) or 'no arrays'}: a graph needs edge_index, samples need x and y, "
-                         f"interactions need train.")
+        raise InputError(f"'{path}' holds {', '.join(sorted(arrays)) or 'no arrays'}: a graph needs edge_index, "
+                         f"samples need x and y, interactions need train.")
     for name in arrays:
         if name not in _KNOWN[kind]:
             raise InputError(f"'{path}' is {kind} and has an unknown array '{name}'; {nearest(name, list(_KNOWN[kind]))}")
@@ -60,8 +60,8 @@ def read_data(path: str | Path) -> GraphData | TensorData | Interactions:
 
 
 def _make(kind: str, arrays: dict[str, Tensor], name: str) -> GraphData | TensorData | Interactions:
-    splits = {part: _ids(arrays[part]) for part in PARTS if part in arrays}
-    number = {key: int(arrays[key]) for key in ("num_nodes", "num_classes", "num_users", "num_items") if key in arrays}
+    splits = {part: _ids(part, arrays[part]) for part in PARTS if part in arrays}
+    number: dict[str, Any] = {key: _number(key, arrays[key]) for key in _KNOWN[kind] if key.startswith("num_") and key in arrays}
     if kind == "interactions":
         return Interactions.create(splits, name=name, **number)
     y = arrays.get("y")
@@ -78,8 +78,16 @@ def _make(kind: str, arrays: dict[str, Tensor], name: str) -> GraphData | Tensor
     return GraphData.create(edge_index, nodes, x=None if x is None else x.float(), y=y, splits=splits, name=name, **number)
 
 
-def _ids(values: Tensor) -> Tensor:
+def _number(name: str, values: Tensor) -> int:
+    if values.numel() != 1 or values.is_floating_point():
+        raise InputError(f"{name} must be one whole number, got shape {list(values.shape)}.")
+    return int(values)
+
+
+def _ids(name: str, values: Tensor) -> Tensor:
     """Ids from ids or from a boolean mask."""
+    if values.is_floating_point():
+        raise InputError(f"{name} must hold whole numbers or a boolean mask, got {str(values.dtype).removeprefix('torch.')}.")
     return values.nonzero().view(-1) if values.dtype == torch.bool else values.long()
 
 

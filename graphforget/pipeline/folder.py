@@ -8,7 +8,6 @@ import os
 import platform
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,12 @@ class RunFolder:
     Attributes:
         path: The folder.
         skipped: Stages that were found finished and not done again by the call that returned this.
+        report: The report as this call left it.
     """
 
     path: Path
-    skipped: tuple[str, ...] = field(default=())
-
-    @cached_property
-    def report(self) -> Report:
-        """The report.
-
-        Raises:
-            InputError: The run is not finished.
-        """
-        return read_report(self.path)
+    skipped: tuple[str, ...]
+    report: Report = field(repr=False)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -67,7 +59,8 @@ def read_report(path: str | Path) -> Report:
     try:
         return Report.from_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no report in '{path}': expected a folder with report.json, as `graphforget run` writes it.") from None
+        raise InputError(f"there is no report in '{path}': expected a folder with report.json, "
+                         f"as `graphforget run` writes it.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{file}': {error}.") from None
     except InputError as error:
@@ -109,7 +102,8 @@ class Status:
     def finish(self, stage: str, files: list[Path], seconds: float, facts: dict[str, Any]) -> None:
         """Note that a stage is done, with the digests of what it wrote."""
         names = {file.relative_to(self.folder).as_posix(): file_digest(file) for file in sorted(files)}
-        self.content["stages"][stage] |= {"state": "done", "files": names, "seconds": round(seconds, 3), "facts": facts, "finished": _now()}
+        self.content["stages"][stage] |= {"state": "done", "files": names, "seconds": round(seconds, 3), "facts": facts,
+                                          "finished": _now()}
         self._write("running")
 
     def facts(self, stage: str) -> dict[str, Any]:
@@ -155,7 +149,7 @@ def write_environment(path: Path, config: RunConfig) -> None:
     """``environment.json``: versions, hardware, git commit, seeds."""
     from importlib import metadata
 
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "networkx", "safetensors", "pydantic"):
         try:
             versions[package] = metadata.version(package)

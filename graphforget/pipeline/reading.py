@@ -41,7 +41,7 @@ def read_yaml(text: str, source: str) -> tuple[Any, dict[Path_, int]]:
         lines: dict[Path_, int] = {}
         if node is not None:
             _collect(node, (), lines, source)
-        return yaml.load(text, Loader=_Loader), lines  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader), lines  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
@@ -76,7 +76,8 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         shipped = Path(__file__).parent / "recipes" / f"{file.name}.yaml"
         if not shipped.is_file():
             names = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.yaml")))
-            raise InputError(f"there is no recipe file '{path}' and no shipped recipe of that name: give a .yaml file or one of {names}.")
+            raise InputError(f"there is no recipe file '{path}' and no shipped recipe of that name: "
+                             f"give a .yaml file or one of {names}.")
         file = shipped
     try:
         text = file.read_text(encoding="utf-8")
@@ -128,4 +129,4 @@ def _set(content: Any, names: list[str], value: Any, override: str) -> None:
                 content[int(name)] = value
             content = content[int(name)]
         else:
-            raise InputError(f"override '{override}': '{'.'.join(names[:depth])}' is {content!r}, a value without keys of its own.")
+            raise InputError(f"override '{override}': '{'.'.join(names[:depth])}' is {content!r}, a value without keys.")

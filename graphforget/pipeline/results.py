@@ -77,7 +77,8 @@ def task_of(record: Mapping[str, Any], name: str | None = None, *, template: nn.
     return TASKS.resolve(key, Task, template=template, recipe=recipe, layers=layers, **described)
 
 
-def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *, model_class: str | None = None) -> UnlearnResult:
+def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *,
+                model_class: str | None = None) -> UnlearnResult:
     """Rebuild a result that :func:`save_result` wrote.
 
     Args:
@@ -114,10 +115,11 @@ def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *
                          f"the request means something else here.")
     names = {f.name for f in fields(Cost)}
     try:
+        deny = {kind: torch.tensor(ids, dtype=torch.long) for kind, ids in record["serving"]["deny"].items()}
         return UnlearnResult(
-            model=_load_unlearned(folder, original, the_task, container), original=original, task=the_task, split=split,
-            serving=Serving(record["serving"]["context"], {k: torch.tensor(v, dtype=torch.long) for k, v in record["serving"]["deny"].items()}),
-            state=_state(folder, record), edits=load_edits(folder), method=record["method"], params=record["params"], seed=record["seed"],
+            model=_load_unlearned(folder, the_task, container), original=original, task=the_task, split=split,
+            serving=Serving(record["serving"]["context"], deny), state=_state(folder, record), edits=load_edits(folder),
+            method=record["method"], params=record["params"], seed=record["seed"],
             cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}), curve=tuple(record["curve"]),
             unlearner=METHODS.resolve(record["method"], Unlearner, **record["params"]),
             info=dict(record["info"]) | ({"earlier_requests": [r.to_dict() for r in earlier]} if earlier else {}),
@@ -133,7 +135,7 @@ def load_edits(folder: Path) -> tuple[Any, ...]:
     return tuple(ModelEdit(**entry) for entry in read_structure(folder).get("edits", ()))
 
 
-def _load_unlearned(folder: Path, original: nn.Module, task: Task, data: Any) -> nn.Module:
+def _load_unlearned(folder: Path, task: Task, data: Any) -> nn.Module:
     """The unlearned model, built like the original; an ensemble from as many members as its weights name."""
     structure = read_structure(folder)
     if structure["class"] == "graphforget.base.model:Ensemble":

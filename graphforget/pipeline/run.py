@@ -1,8 +1,8 @@
 """run: a recipe from data to report, in stages that are never done twice.
 
-A stage's key is a digest of everything that goes into it. A stage that is finished for the same key, and whose files are still what
-they were, is skipped; so an interrupted run continues where it stopped. Every stage reads what the stage before it wrote to disk,
-whether that was a second or a month ago: an interrupted run and an uninterrupted one take the same way.
+A stage's key is a digest of everything that goes into it. A stage that is finished for the same key, and whose files are still
+what they were, is skipped; so an interrupted run continues where it stopped. Every stage reads what the stage before it wrote to
+disk, whether that was a second or a month ago: an interrupted run and an uninterrupted one take the same way.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def run(config: str | Path | Mapping[str, Any] | RunConfig, *, overrides: Sequen
         runner.status.close("failed" if isinstance(error, Exception) else "interrupted", str(error))
         raise
     runner.status.close("done")
-    return RunFolder(path, tuple(runner.skipped))
+    return RunFolder(path, tuple(runner.skipped), read_report(path))
 
 
 @dataclass(eq=False)
@@ -156,7 +156,8 @@ class _Runner:
 
     def _request(self) -> tuple[list[Path], dict[str, Any]]:
         request = self.prepared.request
-        return [write_text(self.path / "request.json", request.to_json())], {"summary": request.summary(), "digest": request.digest()}
+        file = write_text(self.path / "request.json", request.to_json())
+        return [file], {"summary": request.summary(), "digest": request.digest()}
 
     def _original(self) -> tuple[list[Path], dict[str, Any]]:
         task, data, folder = self.prepared.task, self.prepared.data, self.path / "models" / "original"
@@ -230,8 +231,8 @@ class _Runner:
 
     def _judge(self, results: list[UnlearnResult]) -> Report:
         settings = self.config.evaluate
-        return evaluate(results, gold=settings.gold, margin=settings.margin, tolerance=settings.tolerance, cache_key=self._cache_key(),
-                        original_seed=self.config.seeds.original)
+        return evaluate(results, gold=settings.gold, margin=settings.margin, tolerance=settings.tolerance,
+                        cache_key=self._cache_key(), original_seed=self.config.seeds.original)
 
     def _report(self) -> tuple[list[Path], dict[str, Any]]:
         report = read_report(self.path)
@@ -253,7 +254,7 @@ class _Runner:
 
 
 def merge(report: Report, others: Report, label: str) -> Report:
-    """The judged method's report with the unlearned rows of other methods; every method's verdict stands in ``meta["verdicts"]``."""
+    """The judged method's report with the rows of other methods; every method's verdict stands in ``meta["verdicts"]``."""
     verdicts = dict(others.meta.get("verdicts") or {})
     if others.verdict is not None:
         name = next(row.method for row in others.rows if row.role == "unlearned")
@@ -263,7 +264,8 @@ def merge(report: Report, others: Report, label: str) -> Report:
     histograms = {subset: roles | {k: v for k, v in others.histograms.get(subset, {}).items() if k.startswith("unlearned")}
                   for subset, roles in report.histograms.items()}
     meta = report.meta | {"methods": report.meta["methods"] + others.meta["methods"], "verdicts": verdicts}
-    return replace(report, rows=report.rows + [row for row in others.rows if row.role == "unlearned"], meta=meta, histograms=histograms)
+    rows = report.rows + [row for row in others.rows if row.role == "unlearned"]
+    return replace(report, rows=rows, meta=meta, histograms=histograms)
 
 
 def render(report: Report, path: Path) -> Path:

@@ -24,8 +24,9 @@ from graphforget.unlearners.select import choose_method
 
 
 def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: str = "link_prediction", method: str = "auto",
-                  params: Mapping[str, Any] | None = None, recipe: Mapping[str, Any] | None = None, model_class: str | None = None,
-                  data_options: Mapping[str, Any] | None = None, seed: int = 0, device: str | None = None, progress: Any = None) -> UnlearnResult:
+                  params: Mapping[str, Any] | None = None, recipe: Mapping[str, Any] | None = None,
+                  model_class: str | None = None, data_options: Mapping[str, Any] | None = None, seed: int = 0,
+                  device: str | None = None, progress: Any = None) -> UnlearnResult:
     """Remove data from a saved model, or continue a saved result with a further request.
 
     Args:
@@ -76,7 +77,8 @@ def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: st
     if before is not None:
         return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
     edits = load_model(folder, model_class=model_class)[1]
-    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress, edits=edits)
+    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress,
+                             edits=edits)
 
 
 def load_results(folders: Sequence[str | Path], data: str, *, task: str | None = None, model_class: str | None = None,

@@ -6,6 +6,7 @@ import copy
 import json
 import tempfile
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +30,8 @@ from graphforget.testing.tiny import TinyCase
 from graphforget.unlearners import METHODS
 
 _RECORD = ("format", "method", "params", "seed", "task", "request_digest", "cumulative_request_digest", "earlier_requests",
-           "forget_source", "counts", "serving", "edits", "cost", "curve", "changed_parameters", "changed_buffers", "state", "info")
+           "forget_source", "counts", "serving", "edits", "cost", "curve", "changed_parameters", "changed_buffers",
+           "state", "info")
 
 
 class OneMethod:
@@ -188,7 +190,7 @@ class OneMethod:
         model, split = self.case.model(), self.split(self.main)
         prepared = self.method.prepare(copy.deepcopy(model), self.task, split.data, seed=0, history=self.case.history)
         bad = spoiled(split, whole_original="original" not in self.method.tags.contexts)
-        options = {"state": prepared.state, "history": self.case.history, "seed": 0}
+        options: dict[str, Any] = {"state": prepared.state, "history": self.case.history, "seed": 0}
         clean = self.method.unlearn(prepared.model, self.task, split, **options)
         other = self.method.unlearn(prepared.model, self.task, bad, **options)
         require(same_weights(clean.model, other.model), "the weights depend on forgotten content that the tags say is not read")
@@ -250,14 +252,15 @@ class OneMethod:
         if share is not None:
             total = sum(p.numel() for p in before.values())
             moved = sum(int((before[n] != after[n]).sum()) for n in before)
-            require(moved <= share * total + 0.5, f"{moved} of {total} coordinates moved, but only a share of {share:.3g} was free")
+            require(moved <= share * total + 0.5, f"{moved} of {total} coordinates moved, but a share of {share:.3g} was free")
 
     def sequence(self) -> None:
         """A second request with the first's state: lineage, finite weights, and what exact methods promise."""
         later, first = self.follow_up(self.method), self.result
         kept = {k: v.clone() for k, v in weights(first.model).items()}
         second = first.then(later, history=self.case.history)
-        require(all(torch.equal(kept[k], v) for k, v in weights(first.model).items()), "the second request changed the first result")
+        require(all(torch.equal(kept[k], v) for k, v in weights(first.model).items()),
+                "the second request changed the first result")
         total = first.request | second.request
         require(second.split.lineage.request.digest() == total.digest(), "the second result does not know the cumulative request")
         require(second.split.lineage.digests == (first.request.digest(), second.request.digest()), "the digests of both requests "
@@ -300,4 +303,4 @@ class OneMethod:
         self._finite(result)
         json.dumps(result.to_dict(), allow_nan=False)
         with evaluating(result.model):
-            require(result.forget_source == self.split(name).forget_source, "the result states another forget source than the split")
+            require(result.forget_source == self.split(name).forget_source, "the result states a wrong forget source")

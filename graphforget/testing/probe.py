@@ -47,7 +47,8 @@ def random_state() -> tuple[Any, ...]:
     """The global random state of torch, python and numpy, comparable with ``==``."""
     import numpy as np
 
-    return (torch.get_rng_state().tolist(), random.getstate(), str(np.random.get_state()[1:3]), np.random.get_state()[1].tobytes())
+    kind, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002 - the global state is what is looked at
+    return (torch.get_rng_state().tolist(), random.getstate(), kind, keys.tobytes(), tuple(rest))  # type: ignore[union-attr]
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -107,7 +108,7 @@ def spoiled(split: ForgetSplit, *, whole_original: bool) -> ForgetSplit:
     names = {name for name, _ in tensors_of(before)}
     if "x" not in names:
         if not whole_original:
-            raise NotApplicable("the data has no content besides structure, and the method declares to read the original structure")
+            raise NotApplicable("the data has no content besides structure, and the method declares to read the original")
         made.data = after  # nothing can be NaN, but all of it can be missing
         made.__dict__.update(retain_data=after, unlinked_data=after)
         return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from graphforget import seed as seeds
 from graphforget.base import Batch, Task, counting, evaluating, weights_digest
 from graphforget.exceptions import InputError, ViewError
 from graphforget.requests import DeletionRequest, Target
+from graphforget.requests.request import Kind
 from graphforget.testing.probe import data_state, predictions, random_state
 from graphforget.testing.report import CheckReport, NotApplicable, require
 
@@ -46,9 +47,9 @@ def check_task(task: Task, data: Any, request: DeletionRequest) -> CheckReport:
     before = data_state(data)
     checks = _OneTask(task, data, request)
     for name, method in zip(TASK_CHECKS, (
-        checks.parts, checks.canonical, checks.lineage, checks.contexts, checks.refusals, checks.sides, checks.batches, checks.loss,
-        checks.rebatch, checks.shared, checks.dead_rows, checks.relabel, checks.new_model, checks.fit, checks.own_validation,
-        checks.short, checks.utility, checks.region,
+        checks.parts, checks.canonical, checks.lineage, checks.contexts, checks.refusals, checks.sides, checks.batches,
+        checks.loss, checks.rebatch, checks.shared, checks.dead_rows, checks.relabel, checks.new_model, checks.fit,
+        checks.own_validation, checks.short, checks.utility, checks.region,
     ), strict=False):
         report.run(name, task.name, request.summary(), method)
     report.run("data untouched", task.name, request.summary(),
@@ -82,6 +83,11 @@ class _OneTask:
     def draw(self, data: Any, *, seed: int = 0) -> list[Batch]:
         view = self.task.view(data, "train")
         return list(self.task.batches(view, batch_size=16, shuffle=True, generator=seeds.generator(seed)))
+
+    def refusal(self, kind: str, ids: Tensor, what: str) -> str:
+        """The sentence with which a request of one kind is refused."""
+        request = DeletionRequest((Target(cast(Kind, kind), ids),))
+        return _refused(lambda: self.task.split(self.data, request), what)
 
     # ---- splits -------------------------------------------------------------------------------------------
     def parts(self) -> None:
@@ -135,15 +141,14 @@ class _OneTask:
         far = 10**9
         for kind in sorted(task.kinds):
             ids = torch.tensor([[0, far]]) if kind in ("edge", "interaction") else torch.tensor([far])
-            sentence = _refused(lambda ids=ids, kind=kind: task.split(data, DeletionRequest((Target(kind, ids),))),  # type: ignore[misc]
-                                f"an unknown {kind}")
+            sentence = self.refusal(kind, ids, f"an unknown {kind}")
             require(str(far) in sentence or kind not in ("node", "sample", "user", "item"),
                     f"the refusal of an unknown {kind} does not name it: {sentence}")
         train = task.index(data, "train")
-        whole = {"node": train.view(-1), "sample": train.view(-1), "user": train[..., 0].reshape(-1) if train.dim() == 2 else train}
+        first = train[:, 0] if train.dim() == 2 else train
+        whole = {"node": train.reshape(-1), "sample": train.reshape(-1), "user": first}
         for kind in sorted(set(whole) & task.kinds):
-            request = DeletionRequest((Target(kind, torch.unique(whole[kind])),))
-            sentence = _refused(lambda request=request: task.split(data, request), "a request for everything")  # type: ignore[misc]
+            sentence = self.refusal(kind, whole[kind], "a request for everything")
             require("retain" in sentence, f"a request for everything is refused for another reason: {sentence}")
 
     def sides(self) -> None:
@@ -171,8 +176,8 @@ class _OneTask:
         require(torch.equal(first, self.task.loss(forward, batch)), "the loss of one batch took two values")
         each = self.task.loss(forward, batch, reduction="none")
         total = self.task.loss(forward, batch, reduction="sum")
-        require(each.dim() == 1 and torch.allclose(each.mean(), first, atol=1e-6) and torch.allclose(each.sum(), total, rtol=1e-5),
-                "reductions none, mean and sum do not agree")
+        agree = torch.allclose(each.mean(), first, atol=1e-6) and torch.allclose(each.sum(), total, rtol=1e-5)
+        require(each.dim() == 1 and agree, "reductions none, mean and sum do not agree")
         require(bool(torch.isfinite(each).all()), "the loss of training examples is not finite")
         require(self.task.penalty(self.model, forward, batch).dim() == 0, "penalty must be a scalar")
 

@@ -77,7 +77,7 @@ def _construction(cls: type[Unlearner], instance: Unlearner) -> None:
         try:
             json.dumps(value)
         except TypeError:
-            raise AssertionError(f"parameter '{name}' is {value!r}, which JSON cannot hold: parameters must be flat values") from None
+            raise AssertionError(f"parameter '{name}' is {value!r}, which JSON cannot hold: give it a flat value") from None
 
 
 def _tags(cls: type[Unlearner]) -> None:

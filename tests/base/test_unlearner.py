@@ -25,7 +25,7 @@ class Probe(Unlearner):
         self.epochs, self.lr = epochs, lr
 
     def _unlearn(self, run):
-        draws = (torch.rand(1).item(), random.random(), float(np.random.rand()), torch.rand(1, generator=run.generator).item())
+        draws = (torch.rand(1).item(), random.random(), float(np.random.rand()), torch.rand(1, generator=run.generator).item())  # noqa: NPY002
         type(self).seen = {"training": [m.training for m in run.model.modules()], "draws": draws, "state": dict(run.state),
                            "grads": [p.requires_grad for p in run.model.parameters()], "original": run.original}
         with torch.no_grad():

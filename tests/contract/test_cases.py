@@ -43,7 +43,8 @@ CASES = {
            "tests/tasks/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data"),
     "C4": (f"{HERE}::test_c04_what_is_forgotten_is_stated",
            "tests/tasks/test_image_classification.py::test_c4_samples_are_removed_and_emptied"),
-    "C5": (f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart", f"{HERE}::test_c05_unlink_refuses_without_an_input_graph"),
+    "C5": (f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart",
+           f"{HERE}::test_c05_unlink_refuses_without_an_input_graph"),
     "C6": (f"{LATER}::test_c06_prepared_state_serves_two_requests_as_one",),
     "C7": (f"{HERE}::test_c07_ensembles_are_averaged_in_probability_space",
            "tests/tasks/test_trainable.py::test_c7_an_ensemble_of_a_model_with_itself_is_that_model"),
@@ -145,7 +146,7 @@ def test_c04_what_is_forgotten_is_stated(task, request_, source):
 
 # ---- C5 to C8: serving, state, ensembles, history -----------------------------------------------------------
 def test_c05_serving_tells_identity_and_unlink_apart():
-    one, two = tiny_case("node_classification").unlearn("identity", "edges"), tiny_case("node_classification").unlearn("unlink", "edges")
+    one, two = (tiny_case("node_classification").unlearn(method, "edges") for method in ("identity", "unlink"))
     assert same_weights(one.model, two.model) and not one.serving.same_as(two.serving)
     assert one.data is one.split.data and two.data is two.split.retain_data
     assert not torch.allclose(served(one), served(two))
@@ -243,8 +244,8 @@ def test_c14_edges_derived_from_features_are_rebuilt():
     from graphforget.graphs.rules import KNNRule
 
     x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
-    data = GraphData.create(None, 20, x=x, y=torch.arange(20) % 2, splits={"train": torch.arange(15), "test": torch.arange(15, 20)},
-                            edge_rule=KNNRule(3))
+    splits = {"train": torch.arange(15), "test": torch.arange(15, 20)}
+    data = GraphData.create(None, 20, x=x, y=torch.arange(20) % 2, splits=splits, edge_rule=KNNRule(3))
     task = TASKS["node_classification"](build=lambda d: None)
     kept = task.split(data, DeletionRequest.nodes([4, 7])).retain_data
     alone = x.clone()

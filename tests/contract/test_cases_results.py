@@ -1,4 +1,4 @@
-"""The contract cases that concern results: state, edits, sequences, gold, devices, exactness (the table is in ``test_cases.py``)."""
+"""Contract cases that concern results: state, edits, sequences, gold, devices, exactness; ``test_cases.py`` has the table."""
 
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def test_c17_operators_survive_copies_files_and_further_requests(tmp_path):
 
 
 @pytest.mark.parametrize(("task", "kinds"), [
-    ("link_prediction", ("edge", "node_feature")), ("image_classification", ("class", "sample")), ("recommendation", ("item", "user")),
+    ("link_prediction", ("edge", "node_feature")), ("image_classification", ("class", "sample")),
+    ("recommendation", ("item", "user")),
 ])
 def test_c21_one_request_with_several_kinds(task, kinds):
     case = tiny_case(task)

@@ -15,9 +15,10 @@ from graphforget.testing.report import ContractError
 from graphforget.unlearners import METHODS
 
 # Checks that ran to a verdict over all tasks. A check that no longer runs, or a task that a method no longer supports, must
-# show here; a new method needs a line (run the suite once, read the figure, and ask whether it is what it should be).
+# show here. A method without a line is held to what every method owes for the requests that it supports.
 MINIMUM = {
-    "d2dgn": 63, "finetune": 67, "gnndelete": 38, "gradient_ascent": 63, "identity": 65, "retrain": 71, "salun": 67, "unlink": 41,
+    "d2dgn": 63, "finetune": 67, "gnndelete": 38, "gradient_ascent": 63, "identity": 65, "retrain": 71, "salun": 67,
+    "shadow_distill": 25, "unlink": 41,
 }
 # What may have nothing to say for a shipped method. Everything else must run wherever the method supports the task.
 MAY_NOT_APPLY = {"forgotten content unread", "exact", "declared frozen"}
@@ -32,10 +33,18 @@ def report_of(method: str, task: str) -> CheckReport:
         return error.report
 
 
-def supported(method: str, task: str) -> bool:
+def supported(method: str, task: str) -> int:
+    """How many of a task's requests a method supports."""
     case, cls = tiny_case(task), METHODS[method]
     instance: Unlearner = cls(**cls.test_params()[0])
-    return any(not instance.supports(case.task, request, case.model(), case.history) for request in case.requests.values())
+    return sum(not instance.supports(case.task, request, case.model(), case.history) for request in case.requests.values())
+
+
+def owed(method: str) -> int:
+    """Every check that always applies, once per supported task, and one per further supported request."""
+    always = len(set(UNLEARNER_CHECKS) - MAY_NOT_APPLY - {"every request"})
+    counts = [supported(method, task) for task in TINY_TASKS]
+    return sum(always + count - 1 if count else len(ONCE) for count in counts)
 
 
 def test_every_registered_task_has_a_tiny_case():
@@ -55,9 +64,8 @@ def test_contract(method, task):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_number_of_executed_checks(method):
-    assert method in MINIMUM, f"add '{method}' to MINIMUM in {__name__}"
     executed = sum(len(report_of(method, task).executed) for task in TINY_TASKS)
-    assert executed >= MINIMUM[method], "checks that used to run do not run any more"
+    assert executed >= max(MINIMUM.get(method, 0), owed(method)), "checks that used to run do not run any more"
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,6 +6,7 @@ import copy
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,6 +111,17 @@ def test_dead_rows_may_be_nan_but_nothing_may_touch_them():
         GraphData.create(EDGES, 3, alive=alive)
     with pytest.raises(InputError, match="'test' names nodes 2, which are not alive"):
         GraphData.create(EDGES[:, :2], 3, alive=alive, splits={"test": torch.tensor([2])})
+
+
+def test_tensors_of_special_kinds():
+    from torch_geometric import EdgeIndex
+
+    with torch.inference_mode():
+        x, y = X + 1, torch.tensor([0, 1, 1])
+    data = GraphData.create(EdgeIndex(EDGES, sparse_size=(3, 3)), np.int64(3), x=x, y=y)
+    assert type(data.edge_index) is torch.Tensor and type(data.num_nodes) is int
+    assert data.digest() == GraphData.create(EDGES, 3, x=X + 1, y=y.clone()).digest()
+    assert not GraphData.create(EDGES, 3, x=torch.nn.Parameter(X)).x.requires_grad
 
 
 NAN = X.clone()

@@ -126,10 +126,6 @@ def test_derived_edges_follow_removed_features():
     data = _derived()
     edited = remove_features(data, [2])
     assert edited.pairs().tolist() == [[0, 1], [1, 3], [4, 5]] and edited.alive.all()
-    unlinked = remove_features(data, [2], keep_content=True)
-    assert torch.equal(unlinked.edge_index, edited.edge_index) and torch.equal(unlinked.x, data.x)
-    plain = make([(0, 1)], 3, undirected=True)
-    assert remove_features(plain, [1], keep_content=True) is plain
 
 
 def test_compact_gives_live_nodes_and_the_map():
@@ -138,6 +134,7 @@ def test_compact_gives_live_nodes_and_the_map():
     small, position = compact(remove_nodes(data, [1]))
     assert position.tolist() == [0, -1, 1, 2, 3] and small.num_nodes == 4
     assert small.pairs().tolist() == [[1, 2], [2, 3]] and small.node_names == tuple("acde")
+    assert remove_nodes(data, [1]).node_names == ("a", None, "c", "d", "e")
     assert small.splits["train"].tolist() == [0, 1, 3] and small.splits["test"].tolist() == [2]
     assert torch.equal(small.x.to_dense(), data.x.to_dense()[[0, 2, 3, 4]]) and small.alive.all() and small.lineage is None
 

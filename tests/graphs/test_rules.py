@@ -46,6 +46,13 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     assert torch.equal(KNNRule(3).build(x, alive), whole)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_ties_go_to_the_smaller_id_whatever_the_rounding(metric):
+    x = torch.tensor([[0.1, 0.7, 0.3]]).repeat(40, 1)
+    assert [tuple(e) for e in KNNRule(2, metric).build(x, torch.ones(40, dtype=torch.bool)).t().tolist()] == sorted(
+        {edge for i in range(40) for j in [j for j in range(4) if j != i][:2] for edge in ((i, j), (j, i))})
+
+
 def test_sparse_features_give_the_same_graph():
     x = torch.randint(0, 3, (12, 4), generator=torch.Generator().manual_seed(3)).float()
     alive = torch.ones(12, dtype=torch.bool)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 
@@ -11,9 +10,8 @@ import graphforget.models as models
 
 @pytest.mark.parametrize("key", sorted(models.MODELS))
 def test_every_registered_model_can_be_imported(key):
-    module, _, name = models.MODELS[key].partition(":")
-    cls = getattr(importlib.import_module(module), name)
-    assert getattr(models, name) is cls and name in dir(models)
+    cls = models.MODELS[key]
+    assert getattr(models, cls.__name__) is cls and cls.__name__ in dir(models)
 
 
 def test_unknown_names_are_attribute_errors():

@@ -100,7 +100,7 @@ def test_every_kind_survives_the_round_trip():
 def test_digest_tells_kinds_columns_names_and_ids_apart():
     requests = [DeletionRequest.nodes([1]), DeletionRequest.nodes([2]), DeletionRequest.users([1]),
                 DeletionRequest.node_features([1]), DeletionRequest.node_features([1], [0]),
-                DeletionRequest((Target("modality", [1], name="text"),)), DeletionRequest((Target("modality", [1], name="image"),)),
+                *(DeletionRequest((Target("modality", [1], name=name),)) for name in ("text", "image")),
                 DeletionRequest.edges(pairs=[[1, 2]]), DeletionRequest.interactions([[1, 2]])]
     assert len({r.digest() for r in requests}) == len(requests)
 

@@ -64,7 +64,7 @@ def test_forget_means_removed_else_altered_else_affected(parts, source, ids):
 def test_removed_examples_cannot_be_read_where_they_are_gone():
     split = make()
     assert not split.readable("forget", "retained") and split.forget_context == "unlinked"
-    with pytest.raises(ViewError, match='2 of the 2 forgotten examples have no content in the retained data; read them with on="unlinked"'):
+    with pytest.raises(ViewError, match='2 of the 2 forgotten examples have no content in the retained data; .* on="unlinked"'):
         split.view("forget", on="retained")
     assert split.view("forget", on="original").index.tolist() == [1, 3]
 

@@ -175,6 +175,16 @@ def test_negatives_are_live_and_not_taken(pairs, dead_item, seed):
         assert dead_item not in negatives.tolist()
 
 
+def test_a_forgotten_pair_is_never_contrasted_with_itself():
+    """Its item is free in the retained data: user 0 may be given items 0 and 2 there, and item 0 is the pair's own."""
+    task, data = Recommendation(), Interactions.create({"train": [[0, 0], [0, 1], [1, 2]]})
+    view = task.split(data, DeletionRequest.interactions([[0, 0]])).view("forget", on="retained")
+    for seed in range(20):
+        assert task.draw_negatives(view.data, view.index, seeds.generator(seed)).tolist() == [2]
+    own = View(view.data, torch.tensor([[0, 0], [0, 2]]), "none")
+    assert task.fixed_negatives(own.data, own.index).tolist() == [2, 0]
+
+
 def test_fixed_negatives_do_not_depend_on_the_batch(task, data):
     view = task.view(data, "test")
     whole = task.fixed_negatives(data, view.index)

@@ -75,9 +75,9 @@ class ShadowDistill(Unlearner):
         state_after="exact",
     )
 
-    def __init__(self, *, hidden_channels: int = 32, out_channels: int = 16, shadow_epochs: int = 300, shadow_lr: float = 0.02,
+    def __init__(self, *, hidden_channels: int = 32, out_channels: int = 16, shadow_epochs: int = 250, shadow_lr: float = 0.03,
                  epochs: int = 40, lr: float = 0.01, share: float = 0.3, forget_weight: float = 0.3, task_weight: float = 0.1,
-                 decay: float = 0.005, shrink: float = 0.5, trust: float = 0.8) -> None:
+                 decay: float = 0.003, shrink: float = 0.5, trust: float = 0.8) -> None:
         for name, value in (("hidden_channels", hidden_channels), ("out_channels", out_channels), ("shadow_epochs", shadow_epochs),
                             ("epochs", epochs)):
             check_count(name, value)
@@ -124,7 +124,7 @@ class ShadowDistill(Unlearner):
         optimizer = torch.optim.Adam(model.parameters(), lr=self.shadow_lr)
         draws, edges = seeds.generator(seed), data.pairs()
         live = data.alive.nonzero().view(-1)
-        mean = TailMean(model, last=20, total=self.shadow_epochs)
+        mean = TailMean(model, last=60, total=self.shadow_epochs)
         model.train()
         for step in range(self.shadow_epochs):
             batch = _sampled(data, edges, live, max(1, int(len(edges) * self.share)), draws)
