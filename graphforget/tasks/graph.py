@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -65,11 +66,7 @@ class GraphContext:
     @cached_property
     def features(self) -> Tensor | SparseGraph:
         """Features for our own models: sparse where most entries are zero."""
-        if self.x is not None and self.x.layout == torch.sparse_csr:
-            return SparseGraph.from_csr(self.x)
-        dense = self.dense
-        share = float((dense != 0).sum()) / max(dense.numel(), 1)
-        return SparseGraph.from_dense(dense) if share < _SPARSE_BELOW else dense
+        return _features_of(self.x) if self.x is not None else self.dense
 
     def rows(self, index: Tensor) -> Tensor:
         """Rows of stable ids of any shape; -1 for dead ones."""
@@ -95,6 +92,25 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
     if not bool((rows < 0).any()):
         return table
     return torch.cat([table, table.new_full((1, *table.shape[1:]), float("nan"))])
+
+
+# Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).
+_FEATURES: dict[int, tuple[weakref.ref[Tensor], int, Tensor | SparseGraph]] = {}
+
+
+def _features_of(x: Tensor) -> Tensor | SparseGraph:
+    known = _FEATURES.get(id(x))
+    if known is not None and known[0]() is x and known[1] == x._version:
+        return known[2]
+    made: Tensor | SparseGraph = x
+    if x.layout == torch.sparse_csr:
+        made = SparseGraph.from_csr(x)
+    elif float((x != 0).sum()) / max(x.numel(), 1) < _SPARSE_BELOW:
+        made = SparseGraph.from_dense(x)
+    if isinstance(made, SparseGraph):  # a dense one would keep itself alive
+        key = id(x)
+        _FEATURES[key] = (weakref.ref(x, lambda _: _FEATURES.pop(key, None)), x._version, made)
+    return made
 
 
 class GraphTask(TrainableTask):

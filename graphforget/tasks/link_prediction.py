@@ -38,7 +38,7 @@ class LinkPrediction(GraphTask):
     name = "link_prediction"
     output_kind = "bernoulli"
     monitor = "roc_auc"
-    default_recipe = Recipe(epochs=1000, lr=5e-3, patience=10, eval_every=10)
+    default_recipe = Recipe(epochs=1500, lr=5e-3, patience=20, eval_every=10)
 
     def adopt(self, data: object) -> GraphData:
         """A graph with at least one edge.

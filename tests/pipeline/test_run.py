@@ -173,10 +173,9 @@ def test_a_failure_is_noted_in_the_status(tmp_path, monkeypatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no golds today")
 
-    monkeypatch.setattr("graphforget.pipeline.run.gold_models", broken)
+    monkeypatch.setattr(sys.modules["graphforget.pipeline.run"], "gold_models", broken)  # the package exports a function of that name
     with pytest.raises(RuntimeError):
         run(small_config(tmp_path), folder=tmp_path / "runs")
     (status,) = (tmp_path / "runs").glob("small/*/status.json")
     content = json.loads(status.read_text())
     assert (content["state"], content["message"], content["stages"]["gold"]["state"]) == ("failed", "no golds today", "running")
-    monkeypatch.undo()
