@@ -34,7 +34,9 @@ def cells(config: Record, only: Record) -> list[Record]:
     return found
 
 
-def run_deletion(config: Record, records: list[Record], add: Callable[[Record], None], say: Callable[[str], None], only: Record) -> None:
+def run_deletion(
+    config: Record, records: list[Record], add: Callable[[Record], None], say: Callable[[str], None], only: Record
+) -> None:
     """Run every cell that has no records yet."""
     done = [r["cell"] for r in records]
     todo = cells(config, only)
@@ -87,7 +89,11 @@ def run_cell(config: Record, cell: Record) -> list[Record]:
         if prepared.state:
             preparing[results[-1].label] = seconds
     report = evaluate(results, gold=config["gold"], original_seed=seed)
-    facts = {"removed": len(split.removed), "original_seconds": original.seconds, "gold_seconds": report.meta["gold"]["mean_seconds"]}
+    facts = {
+        "removed": len(split.removed),
+        "original_seconds": original.seconds,
+        "gold_seconds": report.meta["gold"]["mean_seconds"],
+    }
     records = [record | facts for record in summarise(report)]
     return [r | ({"prepare_seconds": preparing[r["label"]]} if r["label"] in preparing else {}) for r in records] + refused
 
@@ -100,6 +106,8 @@ def summarise(report: Report) -> list[Record]:
         groups.setdefault(key, {})[f"{row.metric}/{row.subset}"] = row.value
     verdicts = report.meta.get("verdicts") or {}
     labels = {label: verdict["label"] for label, verdict in verdicts.items()}
-    return [{"role": role, "label": label, "context": context, "model_seed": seed, "figures": figures}
-            | ({"verdict": labels[label]} if role == "unlearned" and label in labels else {})
-            for (role, label, context, seed), figures in groups.items()]
+    return [
+        {"role": role, "label": label, "context": context, "model_seed": seed, "figures": figures}
+        | ({"verdict": labels[label]} if role == "unlearned" and label in labels else {})
+        for (role, label, context, seed), figures in groups.items()
+    ]

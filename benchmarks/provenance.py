@@ -25,9 +25,14 @@ def _fixed() -> dict[str, Any]:
     # Result files change while a benchmark runs; only code makes a tree dirty.
     dirty = bool(git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results"))
     return {
-        "graphforget": graphforget.__version__, "commit": git("rev-parse", "--short=12", "HEAD") + ("+changes" if dirty else ""),
-        "torch": str(torch.__version__), "python": platform.python_version(), "processor": _processor(), "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(), "device": "cpu",
+        "graphforget": graphforget.__version__,
+        "commit": git("rev-parse", "--short=12", "HEAD") + ("+changes" if dirty else ""),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": "cpu",
     }
 
 

@@ -30,7 +30,9 @@ def main() -> int:
     names = sorted(path.stem for path in (HERE / "configs").glob("*.yaml"))
     parser.add_argument("name", nargs="?", help=f"one of {', '.join(names)}")
     parser.add_argument("--json", action="store_true", help="print the result lines as one JSON document")
-    parser.add_argument("--only", action="append", default=[], metavar="KEY=VALUE", help="restrict cells, e.g. --only seed=0 --only size=0.05")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="KEY=VALUE", help="restrict cells, e.g. --only seed=0 --only size=0.05"
+    )
     parser.add_argument("--tables", action="store_true", help="rewrite the tables of README.md from the results")
     options = parser.parse_args()
     try:

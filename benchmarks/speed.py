@@ -30,14 +30,19 @@ class PyGGCN(nn.Module):
         return self.second(self.first(x, edge_index).relu(), edge_index)
 
 
-def run_speed(config: dict[str, Any], records: list[dict[str, Any]], add: Callable[[dict[str, Any]], None],
-              say: Callable[[str], None]) -> None:
+def run_speed(
+    config: dict[str, Any], records: list[dict[str, Any]], add: Callable[[dict[str, Any]], None], say: Callable[[str], None]
+) -> None:
     """Time one epoch of each in turn; a record with the medians and their ratio."""
     torch.set_num_threads(config["threads"])
     data = load(config["dataset"]["name"], task="link_prediction", seed=0)
     sizes = (data.x.size(1), config["hidden_channels"], config["out_channels"])
-    steps = {"graphforget": _epoch(MODELS["gcn"](*sizes), data), "pyg": _epoch(PyGGCN(*sizes), data),
-             "graphforget_encoder": _encoder(MODELS["gcn"](*sizes), data), "pyg_encoder": _encoder(PyGGCN(*sizes), data)}
+    steps = {
+        "graphforget": _epoch(MODELS["gcn"](*sizes), data),
+        "pyg": _epoch(PyGGCN(*sizes), data),
+        "graphforget_encoder": _encoder(MODELS["gcn"](*sizes), data),
+        "pyg_encoder": _encoder(PyGGCN(*sizes), data),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(2):
         for step in steps.values():
@@ -48,9 +53,18 @@ def run_speed(config: dict[str, Any], records: list[dict[str, Any]], add: Callab
             step()
             seconds[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = {"epoch": medians["pyg"] / medians["graphforget"], "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"]}
-    add({"cell": {"dataset": config["dataset"]["name"], "sizes": list(sizes)}, "median_seconds": medians, "ratio": ratios,
-         "repeats": config["repeats"]})
+    ratios = {
+        "epoch": medians["pyg"] / medians["graphforget"],
+        "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"],
+    }
+    add(
+        {
+            "cell": {"dataset": config["dataset"]["name"], "sizes": list(sizes)},
+            "median_seconds": medians,
+            "ratio": ratios,
+            "repeats": config["repeats"],
+        }
+    )
     say(f"epoch (with decoder and optimiser) {ratios['epoch']:.1f} times faster, encoder alone {ratios['encoder']:.1f} times")
 
 

@@ -10,20 +10,47 @@ from typing import Any
 
 Record = dict[str, Any]
 _COLUMNS = {
-    "link_prediction": ["roc_auc/test", "gnndelete_auc_f/deleted", "mean_abs_dp/deleted", "mean_abs_dp/retained", "mean_abs_dp/test",
-                        "signed_dp/deleted", "mia_auc/deleted", "seconds/all"],
-    "node_classification": ["accuracy/test", "mean_abs_dp/deleted", "mean_abs_dp/retained", "mean_abs_dp/hop1", "mean_abs_dp/test",
-                            "signed_dp/deleted", "mia_auc/deleted", "seconds/all"],
+    "link_prediction": [
+        "roc_auc/test",
+        "gnndelete_auc_f/deleted",
+        "mean_abs_dp/deleted",
+        "mean_abs_dp/retained",
+        "mean_abs_dp/test",
+        "signed_dp/deleted",
+        "mia_auc/deleted",
+        "seconds/all",
+    ],
+    "node_classification": [
+        "accuracy/test",
+        "mean_abs_dp/deleted",
+        "mean_abs_dp/retained",
+        "mean_abs_dp/hop1",
+        "mean_abs_dp/test",
+        "signed_dp/deleted",
+        "mia_auc/deleted",
+        "seconds/all",
+    ],
 }
-_NAMES = {"roc_auc/test": "AUC_t", "gnndelete_auc_f/deleted": "AUC_f", "accuracy/test": "accuracy", "mean_abs_dp/deleted": "dp deleted",
-          "mean_abs_dp/retained": "dp retained", "mean_abs_dp/test": "dp test", "mean_abs_dp/hop1": "dp 1-hop",
-          "signed_dp/deleted": "signed", "mia_auc/deleted": "MIA AUC", "seconds/all": "s"}
+_NAMES = {
+    "roc_auc/test": "AUC_t",
+    "gnndelete_auc_f/deleted": "AUC_f",
+    "accuracy/test": "accuracy",
+    "mean_abs_dp/deleted": "dp deleted",
+    "mean_abs_dp/retained": "dp retained",
+    "mean_abs_dp/test": "dp test",
+    "mean_abs_dp/hop1": "dp 1-hop",
+    "signed_dp/deleted": "signed",
+    "mia_auc/deleted": "MIA AUC",
+    "seconds/all": "s",
+}
 _ORDER = {"original": 0, "unlink": 1, "unlearned": 2, "gold": 3, "floor": 4}
 
 
 def setting(cell: Record) -> str:
     """A cell without its seed, as text."""
-    what = f"class {cell['label']}" if cell["target"] == "node_class" else f"{cell['target']} {cell['where']} {_share(cell['size'])}"
+    what = (
+        f"class {cell['label']}" if cell["target"] == "node_class" else f"{cell['target']} {cell['where']} {_share(cell['size'])}"
+    )
     return f"{cell['dataset']}, {cell['model']}, {what}"
 
 
@@ -42,11 +69,15 @@ def deletion_table(records: list[Record]) -> list[tuple[str, list[list[str]]]]:
         columns = _COLUMNS[kind]
         seeds = sorted({r["cell"]["seed"] for r in group})
         lines = [["model", *(_NAMES[c] for c in columns), "verdict"]]
-        for role, label in sorted({(r.get("role", "refused"), r["label"]) for r in group}, key=lambda k: (_ORDER.get(k[0], 9), k[1])):
+        for role, label in sorted(
+            {(r.get("role", "refused"), r["label"]) for r in group}, key=lambda k: (_ORDER.get(k[0], 9), k[1])
+        ):
             mine = [r for r in group if r["label"] == label and r.get("role", "refused") == role]
             if role == "refused":
                 continue
-            lines.append([label if role == "unlearned" else f"*{label}*", *(_cell(group, mine, c, role) for c in columns), _verdicts(mine)])
+            lines.append(
+                [label if role == "unlearned" else f"*{label}*", *(_cell(group, mine, c, role) for c in columns), _verdicts(mine)]
+            )
         gold = [r["gold_seconds"] for r in group if "gold_seconds" in r]
         lines.append(["", f"{len(seeds)} seeds, gold takes {sum(gold) / len(gold):.1f} s on average"])
         tables.append((name, lines))
@@ -54,11 +85,23 @@ def deletion_table(records: list[Record]) -> list[tuple[str, list[list[str]]]]:
 
 
 def _cell(group: list[Record], mine: list[Record], column: str, role: str) -> str:
-    values = [(r["cell"]["seed"], r["figures"][column]) for r in mine if column in r["figures"] and r["figures"][column] == r["figures"][column]]
+    values = [
+        (r["cell"]["seed"], r["figures"][column])
+        for r in mine
+        if column in r["figures"] and r["figures"][column] == r["figures"][column]
+    ]
     if not values:
         return ""
     mean = sum(v for _, v in values) / len(values)
-    text = f"{mean:.1f}" if column.startswith("seconds") else f"{mean:+.3f}" if column.startswith("signed") else f"{mean:.4f}" if "auc" in column else f"{mean:.3f}"
+    text = (
+        f"{mean:.1f}"
+        if column.startswith("seconds")
+        else f"{mean:+.3f}"
+        if column.startswith("signed")
+        else f"{mean:.4f}"
+        if "auc" in column
+        else f"{mean:.3f}"
+    )
     if len(values) > 1 and not column.startswith("seconds"):
         sd = math.sqrt(sum((v - mean) ** 2 for _, v in values) / (len(values) - 1))
         text += f" ± {sd:.3f}"

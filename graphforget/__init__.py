@@ -1,8 +1,8 @@
 """graphforget: remove data from trained models, and prove it against models that never saw the data.
 
-    result = graphforget.unlearn(model, data, request, task="link_prediction", method="auto", seed=0)
-    report = graphforget.evaluate(result, gold=3)
-    print(report)
+result = graphforget.unlearn(model, data, request, task="link_prediction", method="auto", seed=0)
+report = graphforget.evaluate(result, gold=3)
+print(report)
 """
 
 from __future__ import annotations
@@ -10,14 +10,21 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from graphforget.version import __version__
+
 
 _LAZY = {
-    "unlearn": "graphforget.api", "evaluate": "graphforget.api", "run": "graphforget.api",
-    "make_task": "graphforget.api", "list_methods": "graphforget.api",
-    "DeletionRequest": "graphforget.requests", "Target": "graphforget.requests",
-    "save_model": "graphforget.base", "load_model": "graphforget.base",
-    "InputError": "graphforget.exceptions", "UnsupportedError": "graphforget.exceptions",
+    "unlearn": "graphforget.api",
+    "evaluate": "graphforget.api",
+    "run": "graphforget.api",
+    "make_task": "graphforget.api",
+    "list_methods": "graphforget.api",
+    "DeletionRequest": "graphforget.requests",
+    "Target": "graphforget.requests",
+    "save_model": "graphforget.base",
+    "load_model": "graphforget.base",
+    "InputError": "graphforget.exceptions",
+    "UnsupportedError": "graphforget.exceptions",
 }
 __all__ = ["__version__", *sorted(_LAZY)]
 

@@ -38,9 +38,20 @@ def make_task(task: str | type[Task] | Task, model: nn.Module | None = None, **p
     return TASKS.resolve(task, Task, **params)
 
 
-def unlearn(model: nn.Module, data: Any, request: DeletionRequest, *, task: str | Task = "link_prediction",
-            method: str | type[Unlearner] | Unlearner = "auto", seed: int = 0, state: Mapping[str, Any] | None = None,
-            history: FitLog | None = None, device: str | None = None, progress: Any = None, **params: Any) -> UnlearnResult:
+def unlearn(
+    model: nn.Module,
+    data: Any,
+    request: DeletionRequest,
+    *,
+    task: str | Task = "link_prediction",
+    method: str | type[Unlearner] | Unlearner = "auto",
+    seed: int = 0,
+    state: Mapping[str, Any] | None = None,
+    history: FitLog | None = None,
+    device: str | None = None,
+    progress: Any = None,
+    **params: Any,
+) -> UnlearnResult:
     """Remove data from a trained model.
 
     Args:
@@ -77,7 +88,9 @@ def unlearn(model: nn.Module, data: Any, request: DeletionRequest, *, task: str 
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
     if not isinstance(request, DeletionRequest):
-        raise InputError(f"request must be a DeletionRequest, for example DeletionRequest.nodes([3]); got {type(request).__name__}.")
+        raise InputError(
+            f"request must be a DeletionRequest, for example DeletionRequest.nodes([3]); got {type(request).__name__}."
+        )
     the_task = make_task(task, model)
     container = the_task.adopt(data)
     split = the_task.split(container, request)
@@ -87,8 +100,14 @@ def unlearn(model: nn.Module, data: Any, request: DeletionRequest, *, task: str 
     return unlearner.unlearn(model, the_task, split, state=state, history=history, seed=seed, device=device, progress=progress)
 
 
-def run(config: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = (), folder: str | Path = "runs", resume: bool = True,
-        progress: Any = None) -> Any:
+def run(
+    config: str | Path | Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    folder: str | Path = "runs",
+    resume: bool = True,
+    progress: Any = None,
+) -> Any:
     """Run a recipe: train (or load) a model, delete, evaluate, report. See :func:`graphforget.pipeline.run`."""
     from graphforget.pipeline import run as run_pipeline
 
@@ -97,8 +116,16 @@ def run(config: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()
 
 def list_methods() -> list[dict[str, Any]]:
     """What every method says of itself: key, summary, citation, guarantee, what it needs."""
-    return [{"key": key, "summary": cls.tags.summary, "citation": cls.tags.citation, "guarantee": cls.tags.guarantee,
-             "tasks": sorted(cls.tags.tasks) if cls.tags.tasks else None} for key, cls in _items(METHODS)]
+    return [
+        {
+            "key": key,
+            "summary": cls.tags.summary,
+            "citation": cls.tags.citation,
+            "guarantee": cls.tags.guarantee,
+            "tasks": sorted(cls.tags.tasks) if cls.tags.tasks else None,
+        }
+        for key, cls in _items(METHODS)
+    ]
 
 
 def _items(registry: Registry) -> list[tuple[str, Any]]:

@@ -68,8 +68,10 @@ class Registry(Mapping[str, Any]):
         """
         if isinstance(component, base):
             if params:
-                raise InputError(f"{self.kind} was given as an instance, so its parameters {sorted(params)} cannot be set; "
-                                 f"set them when you make it.")
+                raise InputError(
+                    f"{self.kind} was given as an instance, so its parameters {sorted(params)} cannot be set; "
+                    f"set them when you make it."
+                )
             return component
         cls = self[component] if isinstance(component, str) else component
         if not (isinstance(cls, type) and issubclass(cls, base)):

@@ -30,9 +30,11 @@ def test_import_graphforget_loads_nothing_heavy():
 def test_requests_methods_and_tasks_load_torch_and_nothing_heavier():
     # torch itself may bring networkx, triton or scipy along with some releases; what counts is what we add.
     base = imported("import torch")
-    statement = ("import graphforget; graphforget.DeletionRequest.nodes([1]); "
-                 "from graphforget.unlearners import METHODS; from graphforget.tasks import TASKS; "
-                 "list(METHODS), list(TASKS); import graphforget.base")
+    statement = (
+        "import graphforget; graphforget.DeletionRequest.nodes([1]); "
+        "from graphforget.unlearners import METHODS; from graphforget.tasks import TASKS; "
+        "list(METHODS), list(TASKS); import graphforget.base"
+    )
     assert imported(statement) == base | {"torch"}
 
 
@@ -49,8 +51,9 @@ def test_optional_packages_are_imported_only_inside_functions(path):
     assert not (names & set(HEAVY)) - allowed
 
 
-@pytest.mark.parametrize(("where", "name"), [("unlearners", "METHODS"), ("tasks", "TASKS"), ("datasets", "DATASETS"),
-                                             ("models", "MODELS")])
+@pytest.mark.parametrize(
+    ("where", "name"), [("unlearners", "METHODS"), ("tasks", "TASKS"), ("datasets", "DATASETS"), ("models", "MODELS")]
+)
 def test_every_registered_component_can_be_imported(where, name):
     registry = getattr(__import__(f"graphforget.{where}", fromlist=[name]), name)
     assert len(registry) > 0

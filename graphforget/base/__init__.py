@@ -5,22 +5,48 @@ from graphforget.base.checkpoint import load_model, load_tensors, load_weights, 
 from graphforget.base.data import Data, TensorData, content_digest, resolve_labels
 from graphforget.base.edits import ModelEdit, Operator, insert, replay
 from graphforget.base.history import FitLog, Recipe
-from graphforget.base.model import (
-    Ensemble,
-    RowBlock,
-    captured,
-    evaluating,
-    fresh_like,
-    frozen_copy,
-    weights_digest,
-)
+from graphforget.base.model import Ensemble, RowBlock, captured, evaluating, fresh_like, frozen_copy, weights_digest
 from graphforget.base.result import Cost, Serving, UnlearnResult
 from graphforget.base.tags import Tags
 from graphforget.base.task import Task
 from graphforget.base.unlearner import Outcome, Prepared, Run, Unlearner
 
-__all__ = ["Batch", "Cost", "Data", "Ensemble", "FitLog", "Forward", "ModelEdit", "Operator", "Outcome", "Prepared",
-           "Recipe", "RowBlock", "Run", "Serving", "Tags", "Task", "TensorData", "UnlearnResult", "Unlearner", "Work",
-           "captured", "content_digest", "count_work", "counting", "evaluating", "fresh_like", "frozen_copy", "insert",
-           "load_model", "load_tensors", "load_weights", "replay", "resolve_labels", "row_ids", "save_model",
-           "using_row_ids", "weights_digest"]
+__all__ = [
+    "Batch",
+    "Cost",
+    "Data",
+    "Ensemble",
+    "FitLog",
+    "Forward",
+    "ModelEdit",
+    "Operator",
+    "Outcome",
+    "Prepared",
+    "Recipe",
+    "RowBlock",
+    "Run",
+    "Serving",
+    "Tags",
+    "Task",
+    "TensorData",
+    "UnlearnResult",
+    "Unlearner",
+    "Work",
+    "captured",
+    "content_digest",
+    "count_work",
+    "counting",
+    "evaluating",
+    "fresh_like",
+    "frozen_copy",
+    "insert",
+    "load_model",
+    "load_tensors",
+    "load_weights",
+    "replay",
+    "resolve_labels",
+    "row_ids",
+    "save_model",
+    "using_row_ids",
+    "weights_digest",
+]

@@ -51,8 +51,10 @@ def load_tensors(path: str | Path) -> dict[str, Tensor]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"'{path}' is not a readable safetensors file: {error}.") from None
     except Exception as error:  # torch.load raises UnpicklingError, RuntimeError, EOFError ... for foreign files
-        raise InputError(f"'{path}' is not a checkpoint that loads with weights_only=True ({type(error).__name__}); "
-                         f"save its state_dict() as safetensors.") from None
+        raise InputError(
+            f"'{path}' is not a checkpoint that loads with weights_only=True ({type(error).__name__}); "
+            f"save its state_dict() as safetensors."
+        ) from None
     if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
         raise InputError(f"'{path}' does not hold a state dict (names to tensors); save model.state_dict().")
     return dict(content)
@@ -89,8 +91,12 @@ def save_model(model: nn.Module, folder: str | Path, *, edits: tuple[ModelEdit, 
     folder.mkdir(parents=True, exist_ok=True)
     config = getattr(model, "config", None)
     save_tensors(model.state_dict(), folder / WEIGHTS)
-    structure = {"format": "graphforget.model/1", "class": class_path(model),
-                 "config": config if isinstance(config, dict) else None, "edits": [asdict(e) for e in edits]}
+    structure = {
+        "format": "graphforget.model/1",
+        "class": class_path(model),
+        "config": config if isinstance(config, dict) else None,
+        "edits": [asdict(e) for e in edits],
+    }
     write_text(folder / STRUCTURE, json.dumps(structure, indent=1))
     return folder
 
@@ -105,8 +111,10 @@ def read_structure(folder: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"no '{STRUCTURE}' in '{folder}': a saved model is a folder with {WEIGHTS} and {STRUCTURE}, "
-                         f"as written by graphforget.save_model.") from None
+        raise InputError(
+            f"no '{STRUCTURE}' in '{folder}': a saved model is a folder with {WEIGHTS} and {STRUCTURE}, "
+            f"as written by graphforget.save_model."
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"cannot read '{path}': {error}.") from None
     if not isinstance(content, dict) or "class" not in content:
@@ -114,8 +122,9 @@ def read_structure(folder: str | Path) -> dict[str, Any]:
     return content
 
 
-def load_model(folder: str | Path, *, model: nn.Module | None = None,
-               model_class: str | None = None) -> tuple[nn.Module, tuple[ModelEdit, ...]]:
+def load_model(
+    folder: str | Path, *, model: nn.Module | None = None, model_class: str | None = None
+) -> tuple[nn.Module, tuple[ModelEdit, ...]]:
     """Read a saved model and the operators in it.
 
     Args:
@@ -131,14 +140,18 @@ def load_model(folder: str | Path, *, model: nn.Module | None = None,
     if model is None:
         path = model_class or structure["class"]
         if not path.startswith("graphforget.") and model_class is None:
-            raise InputError(f"this model is a '{path}', which is not part of graphforget: name it with "
-                             f"model_class='{path}' (--model-class {path}) to let its code run.")
+            raise InputError(
+                f"this model is a '{path}', which is not part of graphforget: name it with "
+                f"model_class='{path}' (--model-class {path}) to let its code run."
+            )
         config = structure.get("config")
         try:
             model = import_class(path)(**(config or {}))
         except TypeError as error:
-            raise InputError(f"cannot build '{path}' from its saved configuration ({error}); give the class a `config` "
-                             f"property with its constructor arguments, or pass model=.") from None
+            raise InputError(
+                f"cannot build '{path}' from its saved configuration ({error}); give the class a `config` "
+                f"property with its constructor arguments, or pass model=."
+            ) from None
     replay(model, edits)
     load_weights(model, load_tensors(Path(folder) / WEIGHTS))
     return model, edits
@@ -153,10 +166,13 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     own = model.state_dict()
     missing, extra = sorted(set(own) - set(tensors)), sorted(set(tensors) - set(own))
     if missing or extra:
-        raise InputError(f"the weights do not fit {type(model).__name__}: missing {missing[:3] or 'none'}, "
-                         f"unexpected {extra[:3] or 'none'}.")
+        raise InputError(
+            f"the weights do not fit {type(model).__name__}: missing {missing[:3] or 'none'}, unexpected {extra[:3] or 'none'}."
+        )
     for name, tensor in tensors.items():
         if own[name].shape != tensor.shape:
-            raise InputError(f"the weights do not fit {type(model).__name__}: '{name}' has shape {list(tensor.shape)}, "
-                             f"the model expects {list(own[name].shape)}.")
+            raise InputError(
+                f"the weights do not fit {type(model).__name__}: '{name}' has shape {list(tensor.shape)}, "
+                f"the model expects {list(own[name].shape)}."
+            )
     model.load_state_dict(dict(tensors))

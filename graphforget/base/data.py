@@ -84,8 +84,9 @@ class TensorData:
     lineage: Lineage | None = field(default=None, repr=False)
 
     @classmethod
-    def create(cls, x: Tensor, y: Tensor, splits: Mapping[str, Tensor], *, num_classes: int | None = None,
-               name: str = "samples") -> TensorData:
+    def create(
+        cls, x: Tensor, y: Tensor, splits: Mapping[str, Tensor], *, num_classes: int | None = None, name: str = "samples"
+    ) -> TensorData:
         """A validated container.
 
         Raises:

@@ -60,6 +60,13 @@ class FitLog:
 
     def facts(self) -> dict[str, Any]:
         """JSON-safe record, without weights."""
-        return {"seed": self.seed, "init_digest": self.init_digest, "epochs": self.epochs, "best_epoch": self.best_epoch,
-                "best_score": self.best_score, "seconds": self.seconds, "seconds_to_best": self.seconds_to_best,
-                "curve": [list(point) for point in self.curve]}
+        return {
+            "seed": self.seed,
+            "init_digest": self.init_digest,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_score": self.best_score,
+            "seconds": self.seconds,
+            "seconds_to_best": self.seconds_to_best,
+            "curve": [list(point) for point in self.curve],
+        }

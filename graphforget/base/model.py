@@ -62,8 +62,10 @@ def fresh_like(template: nn.Module) -> nn.Module:
             reset()
     stale = [name for name, p in model.named_parameters() if bool(torch.isnan(p).any())]
     if stale:
-        raise InputError(f"cannot make a fresh {type(template).__name__}: reset_parameters leaves {', '.join(stale[:3])} unset; "
-                         f"pass build=lambda data: {type(template).__name__}(...) to the task.")
+        raise InputError(
+            f"cannot make a fresh {type(template).__name__}: reset_parameters leaves {', '.join(stale[:3])} unset; "
+            f"pass build=lambda data: {type(template).__name__}(...) to the task."
+        )
     return model
 
 
@@ -87,6 +89,7 @@ def captured(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
         def hook(_module: nn.Module, _args: object, output: object) -> None:
             if isinstance(output, Tensor):
                 store[name] = output
+
         return hook
 
     try:

@@ -34,8 +34,11 @@ class Serving:
 
     def same_as(self, other: Serving) -> bool:
         """Equal content."""
-        return (self.context == other.context and set(self.deny) == set(other.deny)
-                and all(torch.equal(self.deny[k], other.deny[k]) for k in self.deny))
+        return (
+            self.context == other.context
+            and set(self.deny) == set(other.deny)
+            and all(torch.equal(self.deny[k], other.deny[k]) for k in self.deny)
+        )
 
 
 @dataclass(frozen=True)
@@ -117,8 +120,9 @@ class UnlearnResult:
         """Names of buffers that differ from the original's, new ones included."""
         return _changed(dict(self.original.named_buffers()), dict(self.model.named_buffers()))
 
-    def then(self, request: DeletionRequest, *, method: Unlearner | None = None, seed: int | None = None,
-             **options: Any) -> UnlearnResult:
+    def then(
+        self, request: DeletionRequest, *, method: Unlearner | None = None, seed: int | None = None, **options: Any
+    ) -> UnlearnResult:
         """Serve a further request on this result; gold and evaluation will use everything deleted so far (case C22).
 
         Args:
@@ -130,8 +134,9 @@ class UnlearnResult:
         unlearner = method or self.unlearner
         state = self.state if type(unlearner) is type(self.unlearner) else None
         split = self.task.split(self.split.retain_data, request)
-        result = unlearner.unlearn(self.model, self.task, split, state=state, edits=self.edits,
-                                   seed=self.seed if seed is None else seed, **options)
+        result = unlearner.unlearn(
+            self.model, self.task, split, state=state, edits=self.edits, seed=self.seed if seed is None else seed, **options
+        )
         return replace(result, previous=self)
 
     @property
@@ -152,17 +157,26 @@ class UnlearnResult:
         """JSON-safe record, without tensors."""
         return {
             "format": "graphforget.result/1",
-            "method": self.method, "params": {k: _plain(v) for k, v in self.params.items()}, "seed": self.seed,
-            "task": self.task.describe(), "request_digest": self.request.digest(),
+            "method": self.method,
+            "params": {k: _plain(v) for k, v in self.params.items()},
+            "seed": self.seed,
+            "task": self.task.describe(),
+            "request_digest": self.request.digest(),
             "cumulative_request_digest": self.split.lineage.request.digest(),
             "earlier_requests": list(self.split.lineage.digests[:-1]),
             "forget_source": self.forget_source,
-            "counts": {"removed": len(self.split.removed), "altered": len(self.split.altered),
-                       "affected": len(self.split.affected), "retain": len(self.split.retain)},
+            "counts": {
+                "removed": len(self.split.removed),
+                "altered": len(self.split.altered),
+                "affected": len(self.split.affected),
+                "retain": len(self.split.retain),
+            },
             "serving": {"context": self.serving.context, "deny": {k: v.tolist() for k, v in self.serving.deny.items()}},
             "edits": [asdict(edit) for edit in self.edits],
-            "cost": asdict(self.cost), "curve": [dict(c) for c in self.curve],
-            "changed_parameters": list(self.changed_parameters), "changed_buffers": list(self.changed_buffers),
+            "cost": asdict(self.cost),
+            "curve": [dict(c) for c in self.curve],
+            "changed_parameters": list(self.changed_parameters),
+            "changed_buffers": list(self.changed_buffers),
             "state": {k: _plain(v) for k, v in self.state.items() if not isinstance(v, Tensor)},
             "info": {k: _plain(v) for k, v in self.info.items()},
         }
@@ -186,8 +200,9 @@ class UnlearnResult:
 
 
 def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[str, ...]:
-    names = [n for n, t in after.items()
-             if n not in before or before[n].shape != t.shape or not torch.equal(before[n].cpu(), t.cpu())]
+    names = [
+        n for n, t in after.items() if n not in before or before[n].shape != t.shape or not torch.equal(before[n].cpu(), t.cpu())
+    ]
     return tuple(names + [n for n in before if n not in after])
 
 

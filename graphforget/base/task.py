@@ -51,8 +51,14 @@ class Task(ABC):
     monitor: str
     default_recipe = Recipe()
 
-    def __init__(self, *, build: Build | None = None, template: nn.Module | None = None,
-                 layers: Sequence[str] | None = None, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        build: Build | None = None,
+        template: nn.Module | None = None,
+        layers: Sequence[str] | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
         self.build, self.template = build, template
         self.layers = None if layers is None else list(layers)
         self.recipe = recipe or self.default_recipe
@@ -75,15 +81,17 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def view(self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None,
-             request: DeletionRequest | None = None) -> View:
+    def view(
+        self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None, request: DeletionRequest | None = None
+    ) -> View:
         """Examples of ``"train"``, ``"val"``, ``"test"`` or ``"holdout"`` with their fixed negatives, if any (case C19).
 
         ``side`` restricts to examples of the classes that ``request`` forgets, or to the others.
         """
 
-    def index(self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None,
-              request: DeletionRequest | None = None) -> Tensor:
+    def index(
+        self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None, request: DeletionRequest | None = None
+    ) -> Tensor:
         """Example ids of a part; see :meth:`view`."""
         return self.view(data, part, side=side, request=request).index
 
@@ -96,8 +104,9 @@ class Task(ABC):
         return batch.inputs
 
     @abstractmethod
-    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
-                generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
         """Batches over a view; every random draw is made here, from ``generator`` (a CPU generator)."""
 
     @abstractmethod
@@ -141,9 +150,18 @@ class Task(ABC):
         return names[-1]
 
     @abstractmethod
-    def fit(self, model: nn.Module, data: Any, *, seed: int, index: Tensor | None = None, epochs: int | None = None,
-            lr: float | None = None, keep: Sequence[int | str] = (),
-            callback: Callable[[int, float], None] | None = None) -> FitLog:
+    def fit(
+        self,
+        model: nn.Module,
+        data: Any,
+        *,
+        seed: int,
+        index: Tensor | None = None,
+        epochs: int | None = None,
+        lr: float | None = None,
+        keep: Sequence[int | str] = (),
+        callback: Callable[[int, float], None] | None = None,
+    ) -> FitLog:
         """Train in place from the present weights; early stopping on the data's own validation part (cases C19, C20)."""
 
     @abstractmethod

@@ -134,8 +134,9 @@ class Unlearner(ABC):
         return [{}]
 
     # ---- what it can do -----------------------------------------------------------------------------------
-    def supports(self, task: Task, request: DeletionRequest, model: nn.Module | None = None,
-                 history: FitLog | None = None) -> list[str]:
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
         """Reasons why this method cannot serve the request; empty means it can. Costs nothing.
 
         Subclasses extend the list; they never shorten it.
@@ -161,14 +162,23 @@ class Unlearner(ABC):
         return reasons
 
     # ---- running ------------------------------------------------------------------------------------------
-    def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int,
-                history: FitLog | None = None) -> Prepared:
+    def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int, history: FitLog | None = None) -> Prepared:
         """What may be done before a request; the served model may change. Default: nothing."""
         return Prepared(model, {})
 
-    def unlearn(self, model: nn.Module, task: Task, split: ForgetSplit, *, state: Mapping[str, Any] | None = None,
-                history: FitLog | None = None, seed: int = 0, device: str | torch.device | None = None,
-                progress: Progress | None = None, edits: tuple[ModelEdit, ...] = ()) -> UnlearnResult:
+    def unlearn(
+        self,
+        model: nn.Module,
+        task: Task,
+        split: ForgetSplit,
+        *,
+        state: Mapping[str, Any] | None = None,
+        history: FitLog | None = None,
+        seed: int = 0,
+        device: str | torch.device | None = None,
+        progress: Progress | None = None,
+        edits: tuple[ModelEdit, ...] = (),
+    ) -> UnlearnResult:
         """Remove what ``split`` says from ``model``; the caller's model, data and random state stay as they are.
 
         Args:
@@ -202,8 +212,17 @@ class Unlearner(ABC):
                 parameter.requires_grad_(True)
                 parameter.grad = None
             private.train()
-            run = Run(private, task, split, seed, seeds.generator(seeds.derive(seed, "draws")), state, history, progress,
-                      _source=copy.deepcopy(model).to(target))
+            run = Run(
+                private,
+                task,
+                split,
+                seed,
+                seeds.generator(seeds.derive(seed, "draws")),
+                state,
+                history,
+                progress,
+                _source=copy.deepcopy(model).to(target),
+            )
             outcome = self._unlearn(run) or Outcome()
         seconds = time.perf_counter() - started
         final = (outcome.model if outcome.model is not None else run.model).to(home)
@@ -212,10 +231,20 @@ class Unlearner(ABC):
         # A fresh module (retrain, a student from scratch) has none of the operators that earlier methods inserted.
         kept = tuple(edit for edit in edits if edit.name in dict(final.named_children()))
         return UnlearnResult(
-            model=final, original=frozen_copy(model), task=task, split=split, serving=serving,
-            state=dict(outcome.state if outcome.state is not None else state), edits=kept + tuple(outcome.edits),
-            method=self.tags.key, params=self.get_params(), seed=seed, curve=tuple(run.curve), unlearner=self,
-            cost=_cost(seconds, work, peak), info={**dict(outcome.info)},
+            model=final,
+            original=frozen_copy(model),
+            task=task,
+            split=split,
+            serving=serving,
+            state=dict(outcome.state if outcome.state is not None else state),
+            edits=kept + tuple(outcome.edits),
+            method=self.tags.key,
+            params=self.get_params(),
+            seed=seed,
+            curve=tuple(run.curve),
+            unlearner=self,
+            cost=_cost(seconds, work, peak),
+            info={**dict(outcome.info)},
         )
 
     @abstractmethod

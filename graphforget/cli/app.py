@@ -69,7 +69,7 @@ app = typer.Typer(cls=Group, name="graphforget", no_args_is_help=True, add_compl
 
 def _version(value: bool) -> None:
     if value:
-        from graphforget import __version__
+        from graphforget.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit

@@ -34,7 +34,7 @@ def inspect_installation() -> dict[str, Any]:
     """Everything that ``doctor`` prints."""
     import torch
 
-    from graphforget import __version__
+    from graphforget.version import __version__
 
     problems = [f"{package} is not installed: pip install {package}" for package in _NEEDED if _version(package) is None]
     folder = home()

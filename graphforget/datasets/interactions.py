@@ -83,14 +83,18 @@ def _ratings() -> Tensor:
     root = data_root()
     places = [root / "ml-100k", root / "rec" / "ml-100k"] if root is not None else []
     cached = home() / "datasets" / "movielens" / "ml-100k"
-    path = next((folder / name for folder in (*places, cached) for name in ("u.data", "interactions.npz")
-                 if (folder / name).is_file()), None)
+    path = next(
+        (folder / name for folder in (*places, cached) for name in ("u.data", "interactions.npz") if (folder / name).is_file()),
+        None,
+    )
     content = path.read_bytes() if path is not None else _download()
     where = f"'{path}'" if path is not None else f"what {_URL} returned"
     rows = torch.unique(_parse(content, where), dim=0)
     if content_digest(rows) != _DIGEST:
-        raise InputError(f"{where} is not the published MovieLens 100K ({len(rows):,} different ratings, expected {_RATINGS:,}, "
-                         f"or other content): replace it, or remove it to have it downloaded.")
+        raise InputError(
+            f"{where} is not the published MovieLens 100K ({len(rows):,} different ratings, expected {_RATINGS:,}, "
+            f"or other content): replace it, or remove it to have it downloaded."
+        )
     if path is None:
         write_bytes(cached / "u.data", content)
     return rows
@@ -105,8 +109,9 @@ def _parse(content: bytes, where: str) -> Tensor:
                 return torch.stack([torch.from_numpy(arrays[key].astype("int64")) for key in ("u", "i", "rating")], 1)
         table = torch.from_numpy(np.loadtxt(io.BytesIO(content), dtype="int64", usecols=(0, 1, 2), ndmin=2))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"{where} cannot be read as MovieLens ratings ({error}): replace it, or remove it to have it "
-                         f"downloaded.") from None
+        raise InputError(
+            f"{where} cannot be read as MovieLens ratings ({error}): replace it, or remove it to have it downloaded."
+        ) from None
     return table - torch.tensor([1, 1, 0])
 
 
@@ -117,5 +122,7 @@ def _download() -> bytes:
             archive = zipfile.ZipFile(io.BytesIO(reply.read()))
         return archive.read("ml-100k/u.data")
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise InputError(f"could not download MovieLens 100K from {_URL} ({error}); connect to the internet, or set "
-                         f"GRAPHFORGET_DATA to a folder with ml-100k/u.data.") from error
+        raise InputError(
+            f"could not download MovieLens 100K from {_URL} ({error}); connect to the internet, or set "
+            f"GRAPHFORGET_DATA to a folder with ml-100k/u.data."
+        ) from error

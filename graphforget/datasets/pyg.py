@@ -110,8 +110,10 @@ def _prepare(key: str, task: str | None, seed: int, split: int | None) -> GraphD
     data = as_graph(raw, split=split, name=key)
     found = (data.num_nodes, data.edge_index.size(1), raw.x.size(1), data.num_classes)
     if found != spec.counts:
-        raise InputError(f"'{key}' has {found} (nodes, edges, features, classes), but the published graph has {spec.counts}: "
-                         f"remove its raw files and load it again.")
+        raise InputError(
+            f"'{key}' has {found} (nodes, edges, features, classes), but the published graph has {spec.counts}: "
+            f"remove its raw files and load it again."
+        )
     return split_edges(data, seed=seed) if task == "link_prediction" else with_node_split(data, seed)
 
 
@@ -154,14 +156,16 @@ def read_raw(spec: Spec) -> Any:
         def download(self) -> None:
             if raw is not None:
                 missing = [name for name in _names(self) if not (raw / name).is_file()]
-                raise InputError(f"the folder '{raw}' lacks {', '.join(missing)}: complete it, or remove it to have them "
-                                 f"downloaded.")
+                raise InputError(
+                    f"the folder '{raw}' lacks {', '.join(missing)}: complete it, or remove it to have them downloaded."
+                )
             try:
                 super().download()
             except Exception as error:  # whatever the downloader of the installed version raises
-                raise InputError(f"could not download {spec.cls} {spec.title} ({type(error).__name__}: {error}); connect to "
-                                 f"the internet, or set GRAPHFORGET_DATA to a folder with {spec.family}/{spec.folder}/raw."
-                                 ) from error
+                raise InputError(
+                    f"could not download {spec.cls} {spec.title} ({type(error).__name__}: {error}); connect to "
+                    f"the internet, or set GRAPHFORGET_DATA to a folder with {spec.family}/{spec.folder}/raw."
+                ) from error
 
         def process(self) -> None:
             verify(Path(self.raw_dir) if raw is None else raw, _names(self), f"{spec.family}/{spec.folder}/raw")
@@ -193,8 +197,10 @@ def verify(raw: Path, names: list[str], relative: str) -> None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         for expected in (SHA256.get(f"{relative}/{name}"), local.get(f"{relative}/{name}")):
             if expected is not None and digest != expected:
-                raise InputError(f"'{path}' is not the published file (sha256 {digest[:12]}..., expected {expected[:12]}...): "
-                                 f"replace it, or remove its folder to have it downloaded again.")
+                raise InputError(
+                    f"'{path}' is not the published file (sha256 {digest[:12]}..., expected {expected[:12]}...): "
+                    f"replace it, or remove its folder to have it downloaded again."
+                )
 
 
 def _local_sums(raw: Path) -> dict[str, str]:

@@ -42,17 +42,28 @@ def split_edges(data: GraphData, *, seed: int = 0, test: float = 0.05, val: floa
     pairs = data.pairs()
     num_test, num_val = int(test * len(pairs)), int(val * len(pairs))
     if not num_test or not num_val:
-        raise InputError(f"'{data.name}' has {len(pairs)} edges, too few to hold out shares of {test} and {val}; "
-                         f"give larger ones.")
+        raise InputError(
+            f"'{data.name}' has {len(pairs)} edges, too few to hold out shares of {test} and {val}; give larger ones."
+        )
     g = seeds.generator(seed)
     pairs = pairs[torch.randperm(len(pairs), generator=g)]
-    held = {"val": pairs[num_test:num_test + num_val], "test": pairs[:num_test]}
+    held = {"val": pairs[num_test : num_test + num_val], "test": pairs[:num_test]}
     free = _non_edges(data, num_test + num_val, g)
     held |= {"val_neg": free[num_test:], "test_neg": free[:num_test]}
-    train = pairs[num_test + num_val:]
+    train = pairs[num_test + num_val :]
     edges = both_directions(train, data.num_nodes) if data.undirected else train.t()
-    return GraphData.create(edges, data.num_nodes, x=data.x, y=data.y, undirected=data.undirected, splits=held, alive=data.alive,
-                            num_classes=data.num_classes, name=data.name, node_names=data.node_names)
+    return GraphData.create(
+        edges,
+        data.num_nodes,
+        x=data.x,
+        y=data.y,
+        undirected=data.undirected,
+        splits=held,
+        alive=data.alive,
+        num_classes=data.num_classes,
+        name=data.name,
+        node_names=data.node_names,
+    )
 
 
 def _non_edges(data: GraphData, count: int, g: torch.Generator) -> Tensor:

@@ -11,14 +11,7 @@ import torch
 
 from graphforget.base import UnlearnResult
 from graphforget.evaluation.gold import gold_models
-from graphforget.evaluation.panel import (
-    cost_rows,
-    distance_rows,
-    floor_rows,
-    literature_rows,
-    privacy_rows,
-    utility_rows,
-)
+from graphforget.evaluation.panel import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
 from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
 from graphforget.evaluation.verdict import judge
 from graphforget.exceptions import InputError
@@ -28,9 +21,17 @@ from graphforget.reporting import Report, Row, Verdict
 _BINS = 20
 
 
-def evaluate(results: UnlearnResult | Sequence[UnlearnResult], *, gold: int = 3, margin: float = 1.25,
-             tolerance: float | None = None, cache: bool = True, cache_key: str | None = None,
-             original_seed: int | None = None, progress: Callable[[int, int, str], None] | None = None) -> Report:
+def evaluate(
+    results: UnlearnResult | Sequence[UnlearnResult],
+    *,
+    gold: int = 3,
+    margin: float = 1.25,
+    tolerance: float | None = None,
+    cache: bool = True,
+    cache_key: str | None = None,
+    original_seed: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Report:
     """Measure how far unlearned models are from models retrained without the data.
 
     Args:
@@ -68,7 +69,9 @@ def evaluate(results: UnlearnResult | Sequence[UnlearnResult], *, gold: int = 3,
     task, first = several[0].task, several[0]
     split = task.split(*first.split.root)
     subsets = make_subsets(task, split)
-    golds, notes = gold_models(task, split, gold, cache=cache, cache_key=cache_key, original_seed=original_seed, progress=progress)
+    golds, notes = gold_models(
+        task, split, gold, cache=cache, cache_key=cache_key, original_seed=original_seed, progress=progress
+    )
     gold_seconds = sum(g.seconds for g in golds) / len(golds)
 
     original = Judged("original", "original", None, first.first_original)
@@ -92,12 +95,18 @@ def evaluate(results: UnlearnResult | Sequence[UnlearnResult], *, gold: int = 3,
     by_method: dict[str, list[Judged]] = {}
     for artefact in artefacts:
         by_method.setdefault(artefact.method, []).append(artefact)
-    verdicts = {method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance)
-                for method, group in by_method.items()}
+    verdicts = {
+        method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance)
+        for method, group in by_method.items()
+    }
     meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
-    return Report(rows, next(iter(verdicts.values())) if len(verdicts) == 1 else None,
-                  title=f"Unlearning report: {split.request.summary()} from {split.lineage.data.name}", meta=meta,
-                  histograms=_histograms(task, subsets, controls + artefacts + judged_golds))
+    return Report(
+        rows,
+        next(iter(verdicts.values())) if len(verdicts) == 1 else None,
+        title=f"Unlearning report: {split.request.summary()} from {split.lineage.data.name}",
+        meta=meta,
+        histograms=_histograms(task, subsets, controls + artefacts + judged_golds),
+    )
 
 
 def _check(results: list[UnlearnResult], gold: int, margin: float, tolerance: float | None) -> None:
@@ -119,7 +128,9 @@ def _artefact(result: UnlearnResult) -> Judged:
     facts = {"forward_samples": float(result.cost.forward_examples)}
     if result.cost.peak_bytes is not None:
         facts["peak_memory_mb"] = result.cost.peak_bytes / 2**20
-    return Judged("unlearned", result.serving.context, result.seed, result.model, result.label, seconds=result.cost.seconds, facts=facts)
+    return Judged(
+        "unlearned", result.serving.context, result.seed, result.model, result.label, seconds=result.cost.seconds, facts=facts
+    )
 
 
 def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -> dict[str, dict[str, list[float]]]:
@@ -139,26 +150,62 @@ def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -
     return found
 
 
-def _meta(results: list[UnlearnResult], split: Any, gold_seconds: float, golds: list[Any], notes: list[str], margin: float,
-          tolerance: float | None, verdicts: dict[str, Verdict]) -> dict[str, Any]:
-    from graphforget import __version__
+def _meta(
+    results: list[UnlearnResult],
+    split: Any,
+    gold_seconds: float,
+    golds: list[Any],
+    notes: list[str],
+    margin: float,
+    tolerance: float | None,
+    verdicts: dict[str, Verdict],
+) -> dict[str, Any]:
+    from graphforget.version import __version__
 
     first = results[0]
     meta: dict[str, Any] = {
-        "request": split.request.summary(), "request_digest": split.lineage.request.digest(),
+        "request": split.request.summary(),
+        "request_digest": split.lineage.request.digest(),
         "requests_in_sequence": len(first.split.lineage.digests),
-        "data": split.lineage.data.name, "data_digest": split.lineage.data.digest(), "task": first.task.describe(),
+        "data": split.lineage.data.name,
+        "data_digest": split.lineage.data.digest(),
+        "task": first.task.describe(),
         "forget_part": split.forget_source,
-        "counts": {"removed": len(split.removed), "altered": len(split.altered), "affected": len(split.affected), "retained": len(split.retain)},
+        "counts": {
+            "removed": len(split.removed),
+            "altered": len(split.altered),
+            "affected": len(split.affected),
+            "retained": len(split.retain),
+        },
         "model": type(first.model).__name__,
-        "methods": [{"method": r.method, "params": r.to_dict()["params"], "seed": r.seed, "served_on": r.serving.context,
-                     "info": r.to_dict()["info"]} for r in results],
-        "gold": {"count": len(golds), "seeds": [g.seed for g in golds], "mean_seconds": gold_seconds,
-                 "epochs": [g.epochs for g in golds], "from_cache": sum(g.cached for g in golds)},
-        "margin": margin, "tolerance": tolerance, "notes": notes,
-        "provenance": {"graphforget": __version__, "torch": str(torch.__version__), "python": platform.python_version(),
-                       "threads": torch.get_num_threads(), "machine": platform.machine(),
-                       "time": datetime.now(timezone.utc).isoformat(timespec="seconds")},
+        "methods": [
+            {
+                "method": r.method,
+                "params": r.to_dict()["params"],
+                "seed": r.seed,
+                "served_on": r.serving.context,
+                "info": r.to_dict()["info"],
+            }
+            for r in results
+        ],
+        "gold": {
+            "count": len(golds),
+            "seeds": [g.seed for g in golds],
+            "mean_seconds": gold_seconds,
+            "epochs": [g.epochs for g in golds],
+            "from_cache": sum(g.cached for g in golds),
+        },
+        "margin": margin,
+        "tolerance": tolerance,
+        "notes": notes,
+        "provenance": {
+            "graphforget": __version__,
+            "torch": str(torch.__version__),
+            "python": platform.python_version(),
+            "threads": torch.get_num_threads(),
+            "machine": platform.machine(),
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        },
     }
     if len(verdicts) > 1:
         meta["verdicts"] = {method: {"label": v.label, "sentences": v.sentences} for method, v in verdicts.items()}

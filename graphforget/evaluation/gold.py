@@ -82,8 +82,16 @@ def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Train
     return Trained(model.eval(), seed, log.seconds_to_best, log.best_epoch, False)
 
 
-def gold_models(task: Task, split: ForgetSplit, count: int, *, cache: bool = True, cache_key: str | None = None,
-                original_seed: int | None = None, progress: GoldProgress | None = None) -> tuple[list[Trained], list[str]]:
+def gold_models(
+    task: Task,
+    split: ForgetSplit,
+    count: int,
+    *,
+    cache: bool = True,
+    cache_key: str | None = None,
+    original_seed: int | None = None,
+    progress: GoldProgress | None = None,
+) -> tuple[list[Trained], list[str]]:
     """Train (or read from the cache) ``count`` gold models of everything deleted so far.
 
     Args:
@@ -150,7 +158,7 @@ def fingerprint(task: Task, model: nn.Module, data: Any) -> str:
 
 
 def _versions() -> str:
-    from graphforget import __version__
+    from graphforget.version import __version__
 
     return f"torch {torch.__version__}, graphforget {__version__}"
 

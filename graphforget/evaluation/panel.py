@@ -26,8 +26,11 @@ def gap_per_element(task: Task, judged: Judged, golds: list[Judged], subset: str
 
 def floor_of(task: Task, golds: list[Judged], subset: str) -> float | None:
     """Mean |dp| between pairs of golds: the noise floor. None with a single gold."""
-    values = [float(abs_dp(task.output_kind, a.outputs[subset], b.outputs[subset]).mean())
-              for i, a in enumerate(golds) for b in golds[i + 1:]]
+    values = [
+        float(abs_dp(task.output_kind, a.outputs[subset], b.outputs[subset]).mean())
+        for i, a in enumerate(golds)
+        for b in golds[i + 1 :]
+    ]
     return sum(values) / len(values) if values else None
 
 
@@ -49,7 +52,9 @@ def distance_rows(task: Task, subsets: dict[str, Subset], judged: Judged, golds:
         mine = judged.outputs[name]
 
         def add(metric: str, value: float, low: float | None = None, high: float | None = None, name: str = name) -> None:
-            rows.append(Row(judged.role, judged.context, name, metric, value, judged.seed, method=judged.method, low=low, high=high))
+            rows.append(
+                Row(judged.role, judged.context, name, metric, value, judged.seed, method=judged.method, low=low, high=high)
+            )
 
         gaps = gap_per_element(task, judged, others, name)
         add("mean_abs_dp", float(gaps.mean()), *bootstrap_interval(gaps))
@@ -59,7 +64,9 @@ def distance_rows(task: Task, subsets: dict[str, Subset], judged: Judged, golds:
             add("agreement", _mean([float(agreement(kind, mine, g.outputs[name]).mean()) for g in others]))
             if len(mine) > 2:
                 y = subsets[name].y
-                add("spearman", _mean([spearman(confidence(kind, mine, y), confidence(kind, g.outputs[name], y)) for g in others]))
+                add(
+                    "spearman", _mean([spearman(confidence(kind, mine, y), confidence(kind, g.outputs[name], y)) for g in others])
+                )
     return rows
 
 
@@ -74,8 +81,11 @@ def floor_rows(task: Task, subsets: dict[str, Subset], golds: list[Judged]) -> l
             rows.append(Row("floor", "retained", name, "mean_abs_dp", floor, None))
             if task.output_kind == "gaussian":
                 continue
-            divergences = [float(js_divergence(task.output_kind, a.outputs[name], b.outputs[name]).mean())
-                           for i, a in enumerate(golds) for b in golds[i + 1:]]
+            divergences = [
+                float(js_divergence(task.output_kind, a.outputs[name], b.outputs[name]).mean())
+                for i, a in enumerate(golds)
+                for b in golds[i + 1 :]
+            ]
             rows.append(Row("floor", "retained", name, "js", _mean(divergences), None))
     return rows
 
@@ -91,8 +101,10 @@ def utility_rows(task: Task, split: ForgetSplit, judged: Judged) -> list[Row]:
         view = task.view(data, "test", side=side, request=split.request)  # type: ignore[arg-type]
         if not len(view):
             continue
-        rows += [Row(judged.role, judged.context, name, metric, value, judged.seed, method=judged.method)
-                 for metric, value in task.utility(judged.model, view).items()]
+        rows += [
+            Row(judged.role, judged.context, name, metric, value, judged.seed, method=judged.method)
+            for metric, value in task.utility(judged.model, view).items()
+        ]
     return rows
 
 
@@ -155,9 +167,21 @@ def cost_rows(judged: Judged, gold_seconds: float | None) -> list[Row]:
     if judged.seconds is not None:
         rows.append(Row(judged.role, judged.context, "all", "seconds", judged.seconds, judged.seed, method=judged.method))
         if judged.role == "unlearned" and gold_seconds and judged.seconds > 0:
-            rows.append(Row(judged.role, judged.context, "all", "speedup", gold_seconds / judged.seconds, judged.seed, method=judged.method))
-    rows += [Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method)
-             for metric, value in judged.facts.items()]
+            rows.append(
+                Row(
+                    judged.role,
+                    judged.context,
+                    "all",
+                    "speedup",
+                    gold_seconds / judged.seconds,
+                    judged.seed,
+                    method=judged.method,
+                )
+            )
+    rows += [
+        Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method)
+        for metric, value in judged.facts.items()
+    ]
     return rows
 
 

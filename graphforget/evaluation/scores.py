@@ -58,8 +58,11 @@ def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
     else:
         views["test"] = ("retained", View(retained, task.index(retained, "test"), "none"))
     size = None if task.has_input_graph else _CHUNK
-    return {name: Subset(name, on, tuple(task.batches(view, batch_size=size, generator=seeds.generator(0))))
-            for name, (on, view) in views.items() if len(view)}
+    return {
+        name: Subset(name, on, tuple(task.batches(view, batch_size=size, generator=seeds.generator(0))))
+        for name, (on, view) in views.items()
+        if len(view)
+    }
 
 
 @dataclass(eq=False)
@@ -110,5 +113,7 @@ def score(task: Task, split: ForgetSplit, subsets: dict[str, Subset], judged: Ju
         judged.outputs[name] = torch.cat(parts)
         if bool(torch.isnan(judged.outputs[name]).any()):
             count = int(torch.isnan(judged.outputs[name]).reshape(len(judged.outputs[name]), -1).any(1).sum())
-            raise InputError(f"the {judged.role} model returns NaN on {count} of the {len(judged.outputs[name])} "
-                             f"'{name}' elements; its weights or its input are broken.")
+            raise InputError(
+                f"the {judged.role} model returns NaN on {count} of the {len(judged.outputs[name])} "
+                f"'{name}' elements; its weights or its input are broken."
+            )

@@ -21,12 +21,33 @@ PRIMARY = ("deleted", "retained", "test")
 TOLERANCE = 0.002  # on |dp|: differences in probability below this are of no consequence to anyone
 EXACT = 1e-6  # golds of a deterministic recipe agree to rounding
 # Student's t, two-sided 95 %, by degrees of freedom.
-_T95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 15: 2.131, 20: 2.086, 30: 2.042}
+_T95 = {
+    1: 12.706,
+    2: 4.303,
+    3: 3.182,
+    4: 2.776,
+    5: 2.571,
+    6: 2.447,
+    7: 2.365,
+    8: 2.306,
+    9: 2.262,
+    10: 2.228,
+    15: 2.131,
+    20: 2.086,
+    30: 2.042,
+}
 _NAMES = {"deleted": "deleted elements", "retained": "retained elements", "test": "test elements"}
 
 
-def judge(task: Task, subsets: dict[str, Subset], artefacts: list[Judged], golds: list[Judged], *, margin: float,
-          tolerance: float | None) -> Verdict:
+def judge(
+    task: Task,
+    subsets: dict[str, Subset],
+    artefacts: list[Judged],
+    golds: list[Judged],
+    *,
+    margin: float,
+    tolerance: float | None,
+) -> Verdict:
     """Judge one artefact (one model) or one method (several seeds of it).
 
     Args:
@@ -40,10 +61,23 @@ def judge(task: Task, subsets: dict[str, Subset], artefacts: list[Judged], golds
     extra = TOLERANCE if tolerance is None else tolerance
     names = [name for name in PRIMARY if name in subsets]
     if len(golds) < 2:
-        one = [Check("mean_abs_dp", name, *_value(task, artefacts, golds, name), math.nan, math.nan,
-                     _signed(task, artefacts, golds, subsets[name]), "unclear") for name in names]
-        return Verdict("inconclusive", ["With a single gold model there is no noise floor to compare with, so nothing is decided: "
-                                        "evaluate with gold=3."], one)
+        one = [
+            Check(
+                "mean_abs_dp",
+                name,
+                *_value(task, artefacts, golds, name),
+                math.nan,
+                math.nan,
+                _signed(task, artefacts, golds, subsets[name]),
+                "unclear",
+            )
+            for name in names
+        ]
+        return Verdict(
+            "inconclusive",
+            ["With a single gold model there is no noise floor to compare with, so nothing is decided: evaluate with gold=3."],
+            one,
+        )
     checks = []
     for name in names:
         floor = floor_of(task, golds, name) or 0.0
@@ -89,16 +123,20 @@ def _sentences(checks: list[Check], num_golds: int, num_seeds: int) -> list[str]
     if outside:
         worst = max(outside, key=lambda c: c.value / c.margin if c.margin else math.inf)
         kind = _direction(worst)
-        sentences.append(f"{subject} is further from retrained models than allowed on {_NAMES[worst.subset]} "
-                         f"({_times(worst)}): {kind}.")
+        sentences.append(
+            f"{subject} is further from retrained models than allowed on {_NAMES[worst.subset]} ({_times(worst)}): {kind}."
+        )
         sentences += [f"Also outside on {_NAMES[c.subset]} ({_times(c)}): {_direction(c)}." for c in outside if c is not worst]
     elif unclear:
         where = " and ".join(_NAMES[c.subset] for c in unclear)
-        sentences.append(f"{subject} may or may not be close enough to retrained models: the interval on {where} "
-                         f"crosses the margin.")
+        sentences.append(
+            f"{subject} may or may not be close enough to retrained models: the interval on {where} crosses the margin."
+        )
     else:
-        sentences.append(f"{subject} is as close to retrained models as they are to each other, within the margin, on "
-                         f"{', '.join(_NAMES[c.subset] for c in checks)}.")
+        sentences.append(
+            f"{subject} is as close to retrained models as they are to each other, within the margin, on "
+            f"{', '.join(_NAMES[c.subset] for c in checks)}."
+        )
     inside = [c for c in checks if c.outcome == "inside"]
     if inside and (outside or unclear):
         sentences.append("Within the margin on " + " and ".join(f"{_NAMES[c.subset]} ({_times(c)})" for c in inside) + ".")
@@ -117,8 +155,13 @@ def _times(check: Check) -> str:
 
 def _direction(check: Check) -> str:
     if check.subset == "deleted":
-        return ("under-forgotten, it is surer of deleted data than a model that never saw it" if check.signed > 0
-                else "over-forgotten, it is less sure of deleted data than a model that never saw it")
-    return ("over-forgotten, confidence was lost on data that should stay" if check.signed < 0
-            else "its answers moved on data that should stay")
-
+        return (
+            "under-forgotten, it is surer of deleted data than a model that never saw it"
+            if check.signed > 0
+            else "over-forgotten, it is less sure of deleted data than a model that never saw it"
+        )
+    return (
+        "over-forgotten, confidence was lost on data that should stay"
+        if check.signed < 0
+        else "its answers moved on data that should stay"
+    )

@@ -71,13 +71,16 @@ def as_graph(
     elif hasattr(obj, "tocoo"):
         found = _from_scipy(obj)
     elif hasattr(obj, "edge_types"):
-        raise InputError("graphs with several node or edge types (HeteroData) are not supported; "
-                         "convert with data.to_homogeneous().")
+        raise InputError(
+            "graphs with several node or edge types (HeteroData) are not supported; convert with data.to_homogeneous()."
+        )
     elif isinstance(getattr(obj, "edge_index", None), Tensor):
         found = _from_pyg(obj, split, splits is None)
     else:
-        raise InputError(f"expected a GraphData, a PyG Data with edge_index, a networkx graph or a scipy sparse matrix, "
-                         f"got {type(obj).__name__}.")
+        raise InputError(
+            f"expected a GraphData, a PyG Data with edge_index, a networkx graph or a scipy sparse matrix, "
+            f"got {type(obj).__name__}."
+        )
     given = {"x": x, "y": y, "undirected": undirected, "splits": splits, "num_classes": num_classes, "name": name}
     found.update({key: value for key, value in given.items() if value is not None})
     return GraphData.create(found.pop("edge_index"), found.pop("num_nodes"), **found)
@@ -97,8 +100,9 @@ def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
             continue
         if mask.dim() == 2:
             if split is None or not 0 <= split < mask.size(1):
-                raise InputError(f"{part}_mask has {mask.size(1)} columns, one per split: pick one with "
-                                 f"split=0 to {mask.size(1) - 1}.")
+                raise InputError(
+                    f"{part}_mask has {mask.size(1)} columns, one per split: pick one with split=0 to {mask.size(1) - 1}."
+                )
             mask = mask[:, split]
         if mask.dtype != torch.bool:
             raise InputError(f"{part}_mask must be boolean, got dtype {str(mask.dtype).removeprefix('torch.')}.")
@@ -112,8 +116,12 @@ def _from_networkx(graph: Any) -> dict[str, Any]:
     rows = [(position[u], position[v]) for u, v in graph.edges()]
     if not graph.is_directed():
         rows += [(v, u) for u, v in rows if u != v]
-    found: dict[str, Any] = {"edge_index": torch.tensor(rows, dtype=torch.long).view(-1, 2).t(), "num_nodes": len(names),
-                             "undirected": not graph.is_directed(), "node_names": names}
+    found: dict[str, Any] = {
+        "edge_index": torch.tensor(rows, dtype=torch.long).view(-1, 2).t(),
+        "num_nodes": len(names),
+        "undirected": not graph.is_directed(),
+        "node_names": names,
+    }
     for key, dtype in (("x", torch.float32), ("y", torch.long)):
         values = [graph.nodes[node].get(key) for node in names]
         if names and all(value is not None for value in values):
@@ -183,5 +191,6 @@ def to_scipy(data: GraphData) -> Any:
     import scipy.sparse
 
     edges = torch.unique(data.edge_index, dim=1).numpy()
-    return scipy.sparse.csr_array((np.ones(edges.shape[1], dtype=np.float32), (edges[0], edges[1])),
-                                  shape=(data.num_nodes, data.num_nodes))
+    return scipy.sparse.csr_array(
+        (np.ones(edges.shape[1], dtype=np.float32), (edges[0], edges[1])), shape=(data.num_nodes, data.num_nodes)
+    )

@@ -120,8 +120,21 @@ class GraphData:
         versions = tuple(t._version for t in (self.edge_index, self.x, self.y) if t is not None)
         memo: tuple[Any, str] | None = self.__dict__.get("_digest")
         if memo is None or memo[0] != versions:
-            memo = (versions, content_digest("graph", self.num_nodes, self.edge_index, self.x, self.y, self.undirected,
-                                             dict(self.splits), self.alive, self.num_classes, repr(self.edge_rule)))
+            memo = (
+                versions,
+                content_digest(
+                    "graph",
+                    self.num_nodes,
+                    self.edge_index,
+                    self.x,
+                    self.y,
+                    self.undirected,
+                    dict(self.splits),
+                    self.alive,
+                    self.num_classes,
+                    repr(self.edge_rule),
+                ),
+            )
             self.__dict__["_digest"] = memo
         return memo[1]
 
@@ -163,11 +176,14 @@ def _mask(alive: Any, num_nodes: int) -> Tensor:
 
 def _integers(tensor: Any, what: str, shape: str) -> Tensor:
     if not isinstance(tensor, Tensor):
-        raise InputError(f"{what} must be an integer tensor of shape {shape}, got {type(tensor).__name__}; "
-                         f"convert with torch.as_tensor(...).")
+        raise InputError(
+            f"{what} must be an integer tensor of shape {shape}, got {type(tensor).__name__}; convert with torch.as_tensor(...)."
+        )
     if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InputError(f"{what} must be an integer tensor of shape {shape}, got dtype "
-                         f"{str(tensor.dtype).removeprefix('torch.')}; convert with .long().")
+        raise InputError(
+            f"{what} must be an integer tensor of shape {shape}, got dtype "
+            f"{str(tensor.dtype).removeprefix('torch.')}; convert with .long()."
+        )
     return plain(tensor).long()
 
 
@@ -191,8 +207,10 @@ def _direction(edge_index: Tensor, num_nodes: int, undirected: bool | None) -> b
     lonely = forward[~torch.isin(forward, pair_keys(edge_index.flip(0).t(), num_nodes))]
     if undirected and len(lonely):
         rows = torch.stack([lonely // num_nodes, lonely % num_nodes], 1)
-        raise InputError(f"undirected=True, but edges {show_ids(rows)} lack their reverse: list both directions "
-                         f"(torch_geometric.utils.to_undirected), or give undirected=False.")
+        raise InputError(
+            f"undirected=True, but edges {show_ids(rows)} lack their reverse: list both directions "
+            f"(torch_geometric.utils.to_undirected), or give undirected=False."
+        )
     return not len(lonely) if undirected is None else bool(undirected)
 
 
@@ -203,16 +221,20 @@ def _labels(y: Any, num_nodes: int, num_classes: int | None) -> tuple[Tensor | N
     if labels.dim() == 2 and labels.size(1) == 1:
         labels = labels.view(-1)
     if tuple(labels.shape) != (num_nodes,):
-        raise InputError(f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}. "
-                         f"Leave y out where the nodes have no classes.")
+        raise InputError(
+            f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}. "
+            f"Leave y out where the nodes have no classes."
+        )
     if bool((labels < -1).any()):
         rows = (labels < -1).nonzero().view(-1)
         raise InputError(f"y has negative labels at nodes {show_ids(rows)}: classes count from 0, and -1 means no label.")
     classes = int(labels.max()) + 1 if num_classes is None else int(num_classes)
     if int(labels.max()) >= classes:
         rows = (labels >= classes).nonzero().view(-1)
-        raise InputError(f"y has labels up to {int(labels.max())} (nodes {show_ids(rows)}), but num_classes is {classes}: "
-                         f"labels must lie in 0..{classes - 1}.")
+        raise InputError(
+            f"y has labels up to {int(labels.max())} (nodes {show_ids(rows)}), but num_classes is {classes}: "
+            f"labels must lie in 0..{classes - 1}."
+        )
     return labels, classes
 
 
@@ -253,8 +275,9 @@ def _mask_ids(mask: Tensor, part: str, num_nodes: int) -> Tensor:
 def _disjoint_pairs(splits: dict[str, Tensor], edge_index: Tensor, undirected: bool, num_nodes: int) -> None:
     """Every positive stands in one place, and no sampled non-edge is an edge."""
     if "train" in splits:
-        raise InputError("splits has pairs under 'train', but the training pairs of a link task are the edges themselves: "
-                         "leave 'train' out.")
+        raise InputError(
+            "splits has pairs under 'train', but the training pairs of a link task are the edges themselves: leave 'train' out."
+        )
     seen = pair_keys(canonical_pairs(edge_index.t(), undirected, num_nodes), num_nodes)
     where = "the training edges (edge_index)"
     for part in sorted(splits, key=lambda name: (name.endswith("_neg"), name)):

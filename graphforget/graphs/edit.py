@@ -38,8 +38,10 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
         [[0, 2], [1, 2]]
     """
     if data.edge_rule is not None:
-        raise InputError(f"the edges of '{data.name}' derive from its features, so a removed one would come back: "
-                         f"remove nodes or features instead.")
+        raise InputError(
+            f"the edges of '{data.name}' derive from its features, so a removed one would come back: "
+            f"remove nodes or features instead."
+        )
     asked = as_ids(pairs, "edge")
     _known(data, torch.unique(asked))
     keys = pair_keys(canonical_pairs(asked, data.undirected, data.num_nodes), data.num_nodes)
@@ -92,8 +94,15 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
     names = data.node_names
     if names is not None:  # a name is content too
         names = tuple(None if dead else name for name, dead in zip(names, gone.tolist()))
-    return replace(data, node_names=names, edge_index=edges, x=None if data.x is None else empty_rows(data.x, gone),
-                   y=None if data.y is None else data.y.masked_fill(gone, -1), splits=splits, alive=data.alive & ~gone)
+    return replace(
+        data,
+        node_names=names,
+        edge_index=edges,
+        x=None if data.x is None else empty_rows(data.x, gone),
+        y=None if data.y is None else data.y.masked_fill(gone, -1),
+        splits=splits,
+        alive=data.alive & ~gone,
+    )
 
 
 def remove_features(data: GraphData, ids: Any, columns: Sequence[int] = ()) -> GraphData:

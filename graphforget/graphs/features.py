@@ -47,8 +47,10 @@ def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:
         bad = ~torch.isfinite(x).all(1)
     bad &= alive
     if bool(bad.any()):
-        raise InputError(f"x has NaN or infinite values in rows {show_ids(bad.nonzero().view(-1))}: fill them first, "
-                         f"for example with torch.nan_to_num(x).")
+        raise InputError(
+            f"x has NaN or infinite values in rows {show_ids(bad.nonzero().view(-1))}: fill them first, "
+            f"for example with torch.nan_to_num(x)."
+        )
     return x
 
 

@@ -111,8 +111,15 @@ def induced_subgraph(data: GraphData, nodes: Any) -> Subgraph:
         splits[part] = moved[moved >= 0] if moved.dim() == 1 else moved[(moved >= 0).all(1)]
     names = None if data.node_names is None else tuple(data.node_names[i] for i in ids.tolist())
     part_data = replace(
-        data, edge_index=edges, num_nodes=len(ids), x=None if data.x is None else take_rows(data.x, ids),
-        y=None if data.y is None else data.y[ids], splits=splits, alive=data.alive[ids], edge_rule=None, lineage=None,
+        data,
+        edge_index=edges,
+        num_nodes=len(ids),
+        x=None if data.x is None else take_rows(data.x, ids),
+        y=None if data.y is None else data.y[ids],
+        splits=splits,
+        alive=data.alive[ids],
+        edge_rule=None,
+        lineage=None,
         node_names=names,
     )
     return Subgraph(part_data, ids, position)

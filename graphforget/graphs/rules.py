@@ -73,10 +73,10 @@ class KNNRule:
         grid, number = _GRID / (4 * square.max()), torch.arange(len(ids))
         near = []
         for start in range(0, len(ids), _CHUNK):
-            part = rows[start:start + _CHUNK]
-            distance = square[start:start + _CHUNK, None] + square - 2 * part @ rows.t()
+            part = rows[start : start + _CHUNK]
+            distance = square[start : start + _CHUNK, None] + square - 2 * part @ rows.t()
             keys = (distance * grid).round().long().clamp(min=0) * len(ids) + number
-            keys[number[:len(part)], number[:len(part)] + start] = torch.iinfo(torch.long).max
+            keys[number[: len(part)], number[: len(part)] + start] = torch.iinfo(torch.long).max
             near.append(keys.topk(count, dim=1, largest=False).indices)
         pairs = torch.stack([torch.arange(len(ids)).repeat_interleave(count), torch.cat(near).view(-1)], 1)
         return both_directions(ids[pairs], len(alive))

@@ -129,8 +129,10 @@ def random_node_features(data: GraphData, size: int | float, *, columns: Sequenc
 # ---- candidates and draws --------------------------------------------------------------------------------------
 def _train_pairs(data: GraphData) -> Tensor:
     if data.edge_rule is not None:
-        raise InputError(f"the edges of '{data.name}' derive from its features, so single edges cannot be forgotten: "
-                         f"draw nodes or features instead.")
+        raise InputError(
+            f"the edges of '{data.name}' derive from its features, so single edges cannot be forgotten: "
+            f"draw nodes or features instead."
+        )
     return data.pairs()
 
 
@@ -182,8 +184,10 @@ def _degree(data: GraphData) -> Tensor:
 def _near_test(data: GraphData, num_hops: int) -> Tensor:
     test = data.splits.get("test")
     if test is None or test.dim() != 2 or not len(test):
-        raise InputError("inside and outside are about test edges, and this graph has none: "
-                         "use data with a link split, for example load(name, task='link_prediction').")
+        raise InputError(
+            "inside and outside are about test edges, and this graph has none: "
+            "use data with a link split, for example load(name, task='link_prediction')."
+        )
     held = [data.splits[part] for part in ("val", "test") if part in data.splits]
     whole = torch.cat([data.edge_index, *(rows.t() for rows in held)], 1)
     return k_hop(whole, torch.unique(test), num_hops, num_nodes=data.num_nodes)

@@ -90,8 +90,14 @@ class Interactions:
     lineage: Lineage | None = field(default=None, repr=False)
 
     @classmethod
-    def create(cls, splits: Mapping[str, object], *, num_users: int | None = None, num_items: int | None = None,
-               name: str = "interactions") -> Interactions:
+    def create(
+        cls,
+        splits: Mapping[str, object],
+        *,
+        num_users: int | None = None,
+        num_items: int | None = None,
+        name: str = "interactions",
+    ) -> Interactions:
         """A validated container.
 
         Args:
@@ -104,8 +110,10 @@ class Interactions:
             InputError: No training pairs, a wrong shape or type, ids out of range, or a pair in two parts.
         """
         if not isinstance(splits, Mapping) or "train" not in splits:
-            raise InputError("splits must be a mapping with at least 'train', for example "
-                             "{'train': pairs, 'val': pairs, 'test': pairs} with pairs of shape [n, 2].")
+            raise InputError(
+                "splits must be a mapping with at least 'train', for example "
+                "{'train': pairs, 'val': pairs, 'test': pairs} with pairs of shape [n, 2]."
+            )
         clean: dict[str, Tensor] = {}
         for part, pairs in splits.items():
             if part != "train" and torch.as_tensor(pairs).numel() == 0:
@@ -119,15 +127,19 @@ class Interactions:
         for column, (what, size) in enumerate((("user", num_users), ("item", num_items))):
             largest = int(every[:, column].max())
             if size is not None and largest >= size:
-                raise InputError(f"the interactions name {what} {largest}, but num_{what}s is {size}: "
-                                 f"ids must lie in 0..{size - 1}.")
+                raise InputError(
+                    f"the interactions name {what} {largest}, but num_{what}s is {size}: ids must lie in 0..{size - 1}."
+                )
             sizes.append(largest + 1 if size is None else int(size))
         unique, counts = torch.unique(every, dim=0, return_counts=True)
         if bool((counts > 1).any()):
-            raise InputError(f"interactions {show_ids(unique[counts > 1])} are in more than one split: "
-                             f"keep each pair in one of {', '.join(clean)}.")
-        return cls(clean, sizes[0], sizes[1], torch.ones(sizes[0], dtype=torch.bool),
-                   torch.ones(sizes[1], dtype=torch.bool), name)
+            raise InputError(
+                f"interactions {show_ids(unique[counts > 1])} are in more than one split: "
+                f"keep each pair in one of {', '.join(clean)}."
+            )
+        return cls(
+            clean, sizes[0], sizes[1], torch.ones(sizes[0], dtype=torch.bool), torch.ones(sizes[1], dtype=torch.bool), name
+        )
 
     @property
     def positives(self) -> Positives:

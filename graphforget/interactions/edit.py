@@ -69,8 +69,10 @@ def remove_pairs(data: Interactions, pairs: Any) -> Interactions:
     rows = as_ids(pairs, "interaction")
     outside = (rows[:, 0] >= data.num_users) | (rows[:, 1] >= data.num_items)
     if bool(outside.any()):
-        raise InputError(f"unknown interactions {show_ids(rows[outside])}: '{data.name}' has users 0 to {data.num_users - 1} "
-                         f"and items 0 to {data.num_items - 1}.")
+        raise InputError(
+            f"unknown interactions {show_ids(rows[outside])}: '{data.name}' has users 0 to {data.num_users - 1} "
+            f"and items 0 to {data.num_items - 1}."
+        )
     keys = data.keys(rows)
     missing = ~torch.isin(keys, torch.cat([data.keys(p) for p in data.splits.values()]))
     if bool(missing.any()):

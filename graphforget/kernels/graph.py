@@ -51,14 +51,19 @@ class SparseGraph:
 
     def __init__(self, rowptr: Tensor, col: Tensor, weight: Tensor | None = None, *, num_cols: int | None = None) -> None:
         if rowptr.dim() != 1 or rowptr.numel() == 0 or col.dim() != 1:
-            raise InputError(f"rowptr and col must be vectors, rowptr with one entry more than there are rows, got shapes "
-                             f"{tuple(rowptr.shape)} and {tuple(col.shape)}.")
+            raise InputError(
+                f"rowptr and col must be vectors, rowptr with one entry more than there are rows, got shapes "
+                f"{tuple(rowptr.shape)} and {tuple(col.shape)}."
+            )
         if rowptr.dtype != col.dtype or col.dtype not in _INDEX_TYPES:
-            raise InputError(f"rowptr and col must both be int64 or both int32, got {rowptr.dtype} and {col.dtype}; "
-                             "convert with .long().")
+            raise InputError(
+                f"rowptr and col must both be int64 or both int32, got {rowptr.dtype} and {col.dtype}; convert with .long()."
+            )
         if weight is not None and (weight.shape != col.shape or not weight.is_floating_point()):
-            raise InputError(f"weight must be a floating-point vector with one value per entry ({col.numel()}), got "
-                             f"{weight.dtype} of shape {tuple(weight.shape)}.")
+            raise InputError(
+                f"weight must be a floating-point vector with one value per entry ({col.numel()}), got "
+                f"{weight.dtype} of shape {tuple(weight.shape)}."
+            )
         self.rowptr, self.col, self.weight = rowptr, col, weight
         self.num_rows = rowptr.numel() - 1
         self.num_cols = self.num_rows if num_cols is None else int(num_cols)
@@ -78,11 +83,15 @@ class SparseGraph:
             InputError: Not integers of shape [2, E], or an id outside ``0 .. num_nodes - 1``.
         """
         if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.dtype not in _INDEX_TYPES:
-            raise InputError(f"edge_index must be an integer tensor of shape [2, E], got {edge_index.dtype} of shape "
-                             f"{tuple(edge_index.shape)}.")
+            raise InputError(
+                f"edge_index must be an integer tensor of shape [2, E], got {edge_index.dtype} of shape "
+                f"{tuple(edge_index.shape)}."
+            )
         if edge_index.numel() and (int(edge_index.min()) < 0 or int(edge_index.max()) >= num_nodes):
-            raise InputError(f"edge_index holds node ids from {int(edge_index.min())} to {int(edge_index.max())}, but there "
-                             f"are {num_nodes} nodes; ids must lie in 0..{num_nodes - 1}.")
+            raise InputError(
+                f"edge_index holds node ids from {int(edge_index.min())} to {int(edge_index.max())}, but there "
+                f"are {num_nodes} nodes; ids must lie in 0..{num_nodes - 1}."
+            )
         if weight is not None and weight.shape != edge_index.shape[1:]:
             raise InputError(f"weight must hold one value per edge ({edge_index.size(1)}), got shape {tuple(weight.shape)}.")
         source, target = edge_index[0], edge_index[1]
@@ -97,8 +106,9 @@ class SparseGraph:
             InputError: Not a matrix of floating-point numbers.
         """
         if matrix.dim() != 2 or not matrix.is_floating_point() or matrix.layout != torch.strided:
-            raise InputError(f"expected a dense floating-point matrix, got {matrix.dtype} of shape {tuple(matrix.shape)} "
-                             f"({matrix.layout}).")
+            raise InputError(
+                f"expected a dense floating-point matrix, got {matrix.dtype} of shape {tuple(matrix.shape)} ({matrix.layout})."
+            )
         return cls.from_csr(matrix.to_sparse_csr())
 
     @classmethod

@@ -130,8 +130,10 @@ class _PairScores(torch.autograd.Function):
 def _dots(a: Tensor, rows: Tensor, b: Tensor, cols: Tensor, chunk: int = _CHUNK) -> Tensor:
     # A GPU prefers few large launches, a CPU cache prefers small pieces.
     step = chunk if a.device.type == "cpu" else max(chunk, 1 << 20)
-    pieces = [torch.einsum("ed,ed->e", a.index_select(0, rows[i:i + step]), b.index_select(0, cols[i:i + step]))
-              for i in range(0, rows.numel(), step)]
+    pieces = [
+        torch.einsum("ed,ed->e", a.index_select(0, rows[i : i + step]), b.index_select(0, cols[i : i + step]))
+        for i in range(0, rows.numel(), step)
+    ]
     return torch.cat(pieces) if pieces else a.new_zeros(0)
 
 
@@ -156,8 +158,10 @@ def spmm(graph: SparseGraph, x: Tensor, reduce: Reduce = "sum") -> Tensor:
         [0.0, 0.0, 3.0]
     """
     if x.dim() != 2 or x.size(0) != graph.num_cols or not x.is_floating_point():
-        raise InputError(f"x must be a floating-point matrix with one row per column of the graph ({graph.num_cols}), got "
-                         f"{x.dtype} of shape {tuple(x.shape)}.")
+        raise InputError(
+            f"x must be a floating-point matrix with one row per column of the graph ({graph.num_cols}), got "
+            f"{x.dtype} of shape {tuple(x.shape)}."
+        )
     if reduce == "max":
         return _max(graph, x)
     if reduce not in ("sum", "mean"):
@@ -194,8 +198,9 @@ def sddmm(graph: SparseGraph, a: Tensor, b: Tensor) -> Tensor:
         InputError: Sizes do not fit.
     """
     if a.dim() != 2 or b.dim() != 2 or (a.size(0), b.size(0)) != graph.shape or a.size(1) != b.size(1):
-        raise InputError(f"a and b must be [{graph.num_rows}, d] and [{graph.num_cols}, d], got {tuple(a.shape)} and "
-                         f"{tuple(b.shape)}.")
+        raise InputError(
+            f"a and b must be [{graph.num_rows}, d] and [{graph.num_cols}, d], got {tuple(a.shape)} and {tuple(b.shape)}."
+        )
     return _SDDMM.apply(graph.pattern, a, b)
 
 
@@ -214,8 +219,10 @@ def pair_scores(z: Tensor, pairs: Tensor, *, chunk: int = _CHUNK) -> Tensor:
         InputError: Shapes or types do not fit, or ``chunk`` is not positive.
     """
     if pairs.dim() != 2 or pairs.size(1) != 2 or pairs.dtype not in (torch.int32, torch.int64):
-        raise InputError(f"pairs must be an integer tensor of shape [n, 2], got {pairs.dtype} of shape {tuple(pairs.shape)}; "
-                         "a PyG edge_label_index becomes one with .t().")
+        raise InputError(
+            f"pairs must be an integer tensor of shape [n, 2], got {pairs.dtype} of shape {tuple(pairs.shape)}; "
+            "a PyG edge_label_index becomes one with .t()."
+        )
     if z.dim() != 2:
         raise InputError(f"z must be a matrix [N, d], got shape {tuple(z.shape)}.")
     if chunk < 1:

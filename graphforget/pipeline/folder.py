@@ -155,7 +155,7 @@ def write_environment(path: Path, config: RunConfig) -> None:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             versions[package] = None
-    from graphforget import __version__
+    from graphforget.version import __version__
 
     write_json(path / "environment.json", {
         "graphforget": __version__, "python": platform.python_version(), "versions": versions,

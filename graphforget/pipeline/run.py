@@ -287,6 +287,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _versions() -> str:
-    from graphforget import __version__
+    from graphforget.version import __version__
 
     return f"graphforget {__version__}, torch {torch.__version__}"

@@ -109,7 +109,12 @@ def opening(report: Report) -> tuple[str, str, str, list[str]]:
         return "none", "No verdict", "Nothing was compared with models that never saw the data.", []
     good = [name for name, one in several.items() if one["label"] == "sufficient"]
     sentence = f"{len(several)} methods compared; sufficient: {', '.join(good) if good else 'none'}."
-    return "none", "Comparison", sentence, [f"{name}: {one['label']}. {' '.join(one['sentences'][:1])}" for name, one in several.items()]
+    return (
+        "none",
+        "Comparison",
+        sentence,
+        [f"{name}: {one['label']}. {' '.join(one['sentences'][:1])}" for name, one in several.items()],
+    )
 
 
 def _rank(order: tuple[str, ...], name: str, default: float) -> tuple[float, str]:

@@ -4,5 +4,17 @@ from graphforget.requests.lineage import Lineage
 from graphforget.requests.request import KINDS, DeletionRequest, Target, as_ids, show_ids, union
 from graphforget.requests.split import CONTEXTS, Context, ForgetSplit, Part, View
 
-__all__ = ["CONTEXTS", "KINDS", "Context", "DeletionRequest", "ForgetSplit", "Lineage", "Part", "Target", "View",
-           "as_ids", "show_ids", "union"]
+__all__ = [
+    "CONTEXTS",
+    "KINDS",
+    "Context",
+    "DeletionRequest",
+    "ForgetSplit",
+    "Lineage",
+    "Part",
+    "Target",
+    "View",
+    "as_ids",
+    "show_ids",
+    "union",
+]

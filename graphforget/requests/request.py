@@ -20,8 +20,20 @@ from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 
 Kind = Literal[
-    "node", "edge", "node_feature", "node_class", "edge_type", "graph", "user", "item", "interaction",
-    "modality", "sample", "class", "sequence", "concept",
+    "node",
+    "edge",
+    "node_feature",
+    "node_class",
+    "edge_type",
+    "graph",
+    "user",
+    "item",
+    "interaction",
+    "modality",
+    "sample",
+    "class",
+    "sequence",
+    "concept",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 PAIR_KINDS = frozenset({"edge", "interaction"})
@@ -48,16 +60,22 @@ def as_ids(ids: Any, kind: str) -> Tensor:
     try:
         tensor = torch.as_tensor(ids).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{kind} ids must be integers, got {type(ids).__name__} that is no array of numbers ({error}).") from None
+        raise InputError(
+            f"{kind} ids must be integers, got {type(ids).__name__} that is no array of numbers ({error})."
+        ) from None
     if tensor.dtype == torch.bool:
         if kind in PAIR_KINDS or tensor.dim() != 1:
-            raise InputError(f"{kind} ids were given as a boolean tensor of shape {list(tensor.shape)}; give integer ids instead.")
+            raise InputError(
+                f"{kind} ids were given as a boolean tensor of shape {list(tensor.shape)}; give integer ids instead."
+            )
         tensor = tensor.nonzero().view(-1)
     if tensor.numel() == 0:
         raise InputError(f"the request names no {kind}: give at least one id.")
     if tensor.is_floating_point() or tensor.is_complex():
-        raise InputError(f"{kind} ids must be integers, got dtype {str(tensor.dtype).removeprefix('torch.')}; "
-                         f"convert them with .long() if they are whole numbers.")
+        raise InputError(
+            f"{kind} ids must be integers, got dtype {str(tensor.dtype).removeprefix('torch.')}; "
+            f"convert them with .long() if they are whole numbers."
+        )
     tensor = tensor.long()
     if kind in PAIR_KINDS:
         if tensor.dim() != 2 or tensor.size(1) != 2:
@@ -138,8 +156,10 @@ class DeletionRequest:
         merged: dict[tuple[str, tuple[int, ...], str], Target] = {}
         for target in self.targets:
             if not isinstance(target, Target):
-                raise InputError(f"targets must be Target objects, got {type(target).__name__}; "
-                                 f"use DeletionRequest.nodes(...), .edges(...) and so on.")
+                raise InputError(
+                    f"targets must be Target objects, got {type(target).__name__}; "
+                    f"use DeletionRequest.nodes(...), .edges(...) and so on."
+                )
             if target.key in merged:
                 ids = torch.cat([merged[target.key].ids, target.ids])
                 target = Target(target.kind, ids, target.columns, target.name)
@@ -228,6 +248,7 @@ class DeletionRequest:
 
     def summary(self) -> str:
         """For people: ``"2 edges, 1 node"``."""
+
         def plural(kind: str, n: int) -> str:
             word = kind.replace("_", " ")
             return f"{n:,} {word}" + ("" if n == 1 else "es" if word.endswith("s") else "s")

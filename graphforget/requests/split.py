@@ -78,7 +78,7 @@ class ForgetSplit:
         self.removed, self.altered, self.affected, self.retain = removed, altered, affected, retain
         self._unlink, self._forget = unlink, forget
         self._readable = torch.zeros(len(removed), dtype=torch.bool) if readable is None else readable
-        self._region = region or (lambda: {})
+        self._region = region or dict
         self.deny: Mapping[str, Tensor] = dict(deny or {})
         before: Lineage | None = data.lineage
         total = request if before is None else before.request | request
@@ -119,8 +119,7 @@ class ForgetSplit:
         """The data container of a context."""
         if on not in CONTEXTS:
             raise ViewError(f"unknown context '{on}': choose one of {', '.join(CONTEXTS)}.")
-        return {"original": lambda: self.data, "unlinked": lambda: self.unlinked_data,
-                "retained": lambda: self.retain_data}[on]()
+        return {"original": lambda: self.data, "unlinked": lambda: self.unlinked_data, "retained": lambda: self.retain_data}[on]()
 
     def index(self, part: Part) -> Tensor:
         """Example ids of a part; ``"forget"`` follows :attr:`forget_source`."""
@@ -150,10 +149,14 @@ class ForgetSplit:
         index = self.index(part)
         if not self.readable(part, on):
             gone = int((~self._readable).sum())
-            raise ViewError(f"{gone} of the {len(index)} forgotten examples have no content in the retained data; "
-                            f"read them with on=\"unlinked\" (links gone, content kept) or on=\"original\".")
+            raise ViewError(
+                f"{gone} of the {len(index)} forgotten examples have no content in the retained data; "
+                f'read them with on="unlinked" (links gone, content kept) or on="original".'
+            )
         return View(self.data_on(on), index, "draw" if part == "retain" else "none")
 
     def __repr__(self) -> str:
-        return (f"ForgetSplit({self.request.summary()}: removed={len(self.removed)}, altered={len(self.altered)}, "
-                f"affected={len(self.affected)}, retain={len(self.retain)})")
+        return (
+            f"ForgetSplit({self.request.summary()}: removed={len(self.removed)}, altered={len(self.altered)}, "
+            f"affected={len(self.affected)}, retain={len(self.retain)})"
+        )

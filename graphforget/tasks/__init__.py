@@ -7,15 +7,23 @@ from typing import Any
 
 from graphforget.registry import Registry
 
-TASKS = Registry("task", {
-    "node_classification": "graphforget.tasks.node_classification:NodeClassification",
-    "link_prediction": "graphforget.tasks.link_prediction:LinkPrediction",
-    "image_classification": "graphforget.tasks.image_classification:ImageClassification",
-    "recommendation": "graphforget.tasks.recommendation:Recommendation",
-})
-_EXPORTS = {"NodeClassification": "node_classification", "LinkPrediction": "link_prediction",
-            "ImageClassification": "image_classification", "Recommendation": "recommendation",
-            "GraphTask": "graph", "TrainableTask": "trainable"}
+TASKS = Registry(
+    "task",
+    {
+        "node_classification": "graphforget.tasks.node_classification:NodeClassification",
+        "link_prediction": "graphforget.tasks.link_prediction:LinkPrediction",
+        "image_classification": "graphforget.tasks.image_classification:ImageClassification",
+        "recommendation": "graphforget.tasks.recommendation:Recommendation",
+    },
+)
+_EXPORTS = {
+    "NodeClassification": "node_classification",
+    "LinkPrediction": "link_prediction",
+    "ImageClassification": "image_classification",
+    "Recommendation": "recommendation",
+    "GraphTask": "graph",
+    "TrainableTask": "trainable",
+}
 __all__ = ["TASKS", *sorted(_EXPORTS)]
 
 

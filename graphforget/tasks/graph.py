@@ -59,8 +59,9 @@ class GraphContext:
     def dense(self) -> Tensor:
         """Dense features, for models that know nothing of sparse ones."""
         if self.x is None:
-            raise InputError("this graph has no node features x, which the model reads: add features, "
-                             "for example x = torch.eye(num_nodes).")
+            raise InputError(
+                "this graph has no node features x, which the model reads: add features, for example x = torch.eye(num_nodes)."
+            )
         return self.x.to_dense() if self.x.layout == torch.sparse_csr else self.x
 
     @cached_property
@@ -144,8 +145,9 @@ class GraphTask(TrainableTask):
     def context(self, data: GraphData, device: torch.device | str = "cpu") -> GraphContext:
         """Live rows, compact edges and normalised adjacency of ``data``, memoised with it."""
         device = torch.device(device)
-        return self._memo.get(data, ("context", str(device)), (data.x, data.edge_index, data.alive),
-                              lambda: self._make_context(data, device))
+        return self._memo.get(
+            data, ("context", str(device)), (data.x, data.edge_index, data.alive), lambda: self._make_context(data, device)
+        )
 
     def _make_context(self, data: GraphData, device: torch.device) -> GraphContext:
         ids = data.alive.nonzero().view(-1)
@@ -154,11 +156,16 @@ class GraphTask(TrainableTask):
         x = data.x
         if x is not None and len(ids) < data.num_nodes:
             x = take_rows(x, ids)
-        move = (lambda t: None if t is None else t.to(device))
-        return GraphContext(ids.to(device), position.to(device), position[data.edge_index].to(device), move(x))
+        return GraphContext(ids.to(device), position.to(device), position[data.edge_index].to(device), None if x is None else x.to(device))
 
-    def encode(self, model: nn.Module, data: GraphData, *, store: dict[str, Tensor] | None = None,
-               inputs: tuple[Tensor, Tensor] | None = None) -> Encoding:
+    def encode(
+        self,
+        model: nn.Module,
+        data: GraphData,
+        *,
+        store: dict[str, Tensor] | None = None,
+        inputs: tuple[Tensor, Tensor] | None = None,
+    ) -> Encoding:
         """One pass of the model over the live part of a graph.
 
         Args:
@@ -178,8 +185,9 @@ class GraphTask(TrainableTask):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
             got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-            raise InputError(f"forward(x, edge_index) of {type(model).__name__} must return one row per node, "
-                             f"[{len(ctx.ids)}, d]; got {got}.")
+            raise InputError(
+                f"forward(x, edge_index) of {type(model).__name__} must return one row per node, [{len(ctx.ids)}, d]; got {got}."
+            )
         count_work(encodings=1)
         return Encoding(ctx, outputs, {} if store is None else dict(store))
 
@@ -215,13 +223,17 @@ class GraphTask(TrainableTask):
         for label in self._labels(data, request).tolist():
             members = self._class_members(data, label)
             if not len(members):
-                raise InputError(f"class {label} has no labelled node left in the training or validation part; "
-                                 f"it is already forgotten or was never trained on.")
+                raise InputError(
+                    f"class {label} has no labelled node left in the training or validation part; "
+                    f"it is already forgotten or was never trained on."
+                )
             gone[members] = True
         pairs, targets = request.ids("edge"), []
         if len(pairs) and data.edge_rule is not None:
-            raise InputError(f"the edges of '{data.name}' are derived from its features, so a single edge would come back; "
-                             f"forget its nodes or their features instead.")
+            raise InputError(
+                f"the edges of '{data.name}' are derived from its features, so a single edge would come back; "
+                f"forget its nodes or their features instead."
+            )
         for target in request.targets:
             if target.kind == "edge":
                 pairs = self._check_edges(data, target.ids, before)
@@ -233,8 +245,12 @@ class GraphTask(TrainableTask):
             self._check_nodes(data, target.ids, "nodes")
             self._check_columns(data, target, before)
             altered[target.ids] = True
-        return (DeletionRequest(tuple(targets), request.note), gone.nonzero().view(-1), pairs,
-                (altered & ~gone).nonzero().view(-1))
+        return (
+            DeletionRequest(tuple(targets), request.note),
+            gone.nonzero().view(-1),
+            pairs,
+            (altered & ~gone).nonzero().view(-1),
+        )
 
     def split(self, data: GraphData, request: DeletionRequest) -> ForgetSplit:
         """Resolve a request: which examples are removed, altered or affected, and the graph on each side."""
@@ -267,9 +283,13 @@ class GraphTask(TrainableTask):
         if not len(parts["retain"]):
             raise InputError("the request removes every training example: nothing would be left to retain.")
         return ForgetSplit(
-            request=request, data=data, forget=forget,
+            request=request,
+            data=data,
+            forget=forget,
             unlink="retained" if not len(nodes) and not len(feature_nodes) else unlink,
-            region=lambda: {"nodes": region & ~dead, "distance": hop_distance(data, seeds, max(self.num_hops, 2))}, deny={"node": nodes} if len(nodes) else {}, **parts,
+            region=lambda: {"nodes": region & ~dead, "distance": hop_distance(data, seeds, max(self.num_hops, 2))},
+            deny={"node": nodes} if len(nodes) else {},
+            **parts,
         )
 
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
@@ -281,8 +301,9 @@ class GraphTask(TrainableTask):
         masks = {"hop1": hops <= 1, "hop2": hops == 2, "far": hops > 2}
         return {name: split.retain[mask] for name, mask in masks.items() if bool(mask.any())}
 
-    def _partition(self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor,
-                   region: Tensor) -> dict[str, Tensor]:
+    def _partition(
+        self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
+    ) -> dict[str, Tensor]:
         """removed, altered, affected, retain and readable, by the task's notion of an example."""
         raise NotImplementedError
 
@@ -303,16 +324,19 @@ class GraphTask(TrainableTask):
 
     def _check_nodes(self, data: GraphData, ids: Tensor, what: str) -> None:
         if len(ids) and int(ids[-1]) >= data.num_nodes:
-            raise InputError(f"unknown {what} {show_ids(ids[ids >= data.num_nodes])}: the graph has {what} 0 to "
-                             f"{data.num_nodes - 1}.")
+            raise InputError(
+                f"unknown {what} {show_ids(ids[ids >= data.num_nodes])}: the graph has {what} 0 to {data.num_nodes - 1}."
+            )
         if bool((~data.alive[ids]).any()):
             raise InputError(f"{what} {show_ids(ids[~data.alive[ids]])} are already forgotten.")
 
     def _check_edges(self, data: GraphData, rows: Tensor, before: DeletionRequest | None) -> Tensor:
         flat = torch.unique(rows)
         if int(flat[-1]) >= data.num_nodes:
-            raise InputError(f"unknown nodes {show_ids(flat[flat >= data.num_nodes])} in the requested edges: the graph has "
-                             f"nodes 0 to {data.num_nodes - 1}.")
+            raise InputError(
+                f"unknown nodes {show_ids(flat[flat >= data.num_nodes])} in the requested edges: the graph has "
+                f"nodes 0 to {data.num_nodes - 1}."
+            )
         pairs = canonical_pairs(rows, data.undirected)
         known = [canonical_pairs(data.edge_index.t(), data.undirected)]
         known += [data.splits[p] for p in ("val", "test") if p in data.splits and data.splits[p].dim() == 2]

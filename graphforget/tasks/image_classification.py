@@ -65,12 +65,24 @@ class ImageClassification(TrainableTask):
         removed_all = gone.nonzero().view(-1)
         empty = train[:0]
         return ForgetSplit(
-            request=request, data=data, unlink="original", forget=lambda lineage: data.without(removed_all, lineage),
-            removed=train[gone[train]], altered=empty, affected=empty, retain=train[~gone[train]],
+            request=request,
+            data=data,
+            unlink="original",
+            forget=lambda lineage: data.without(removed_all, lineage),
+            removed=train[gone[train]],
+            altered=empty,
+            affected=empty,
+            retain=train[~gone[train]],
         )
 
-    def view(self, data: TensorData, part: str, *, side: Literal["forget", "retain"] | None = None,
-             request: DeletionRequest | None = None) -> View:
+    def view(
+        self,
+        data: TensorData,
+        part: str,
+        *,
+        side: Literal["forget", "retain"] | None = None,
+        request: DeletionRequest | None = None,
+    ) -> View:
         """Examples of a part; ``side`` selects those of the classes that ``request`` forgets, or the others."""
         ids = data.splits.get(part, data.alive.new_empty(0, dtype=torch.long))
         if side is not None:
@@ -79,8 +91,9 @@ class ImageClassification(TrainableTask):
             ids = ids[inside if side == "forget" else ~inside]
         return View(data, ids, "none")
 
-    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
-                generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
         """Batches of ids and labels; inputs are read in ``forward`` unless they were edited."""
         for piece in chunks(len(view), batch_size, shuffle, generator):
             ids = view.index[piece]

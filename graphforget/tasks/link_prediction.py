@@ -51,16 +51,23 @@ class LinkPrediction(GraphTask):
             raise InputError("link prediction needs at least one edge; edge_index is empty.")
         return graph
 
-    def view(self, data: GraphData, part: str, *, side: Literal["forget", "retain"] | None = None,
-             request: DeletionRequest | None = None) -> View:
+    def view(
+        self,
+        data: GraphData,
+        part: str,
+        *,
+        side: Literal["forget", "retain"] | None = None,
+        request: DeletionRequest | None = None,
+    ) -> View:
         """Positive pairs of a part; val and test carry their fixed negatives. ``side`` has no meaning for links."""
         if part == "train":
             return View(data, data.pairs(), "draw")
         nothing = torch.empty((0, 2), dtype=torch.long)
         return View(data, data.splits.get(part, nothing), data.splits.get(f"{part}_neg", nothing))
 
-    def _partition(self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor,
-                   region: Tensor) -> dict[str, Tensor]:
+    def _partition(
+        self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
+    ) -> dict[str, Tensor]:
         train = data.pairs()
         incident = dead[train].any(1)
         gone = incident | torch.isin(pair_keys(train, data.num_nodes), pair_keys(pairs, data.num_nodes))
@@ -68,11 +75,17 @@ class LinkPrediction(GraphTask):
         changed[feature_nodes] = True
         altered = ~gone & changed[train].any(1)
         affected = ~gone & ~altered & region[train].any(1)
-        return {"removed": train[gone], "retain": train[~gone], "altered": train[altered], "affected": train[affected],
-                "readable": ~incident[gone]}
+        return {
+            "removed": train[gone],
+            "retain": train[~gone],
+            "altered": train[altered],
+            "affected": train[affected],
+            "readable": ~incident[gone],
+        }
 
-    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
-                generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
         """Positives first, then as many negatives (drawn, fixed or none, as the view says)."""
         pieces = chunks(len(view), batch_size, shuffle, generator)
         fixed = view.negatives if isinstance(view.negatives, Tensor) else None
@@ -110,7 +123,9 @@ class LinkPrediction(GraphTask):
                 drawn = torch.stack([torch.minimum(drawn[:, 0], drawn[:, 1]), torch.maximum(drawn[:, 0], drawn[:, 1])], 1)
             keys = pair_keys(drawn, data.num_nodes)
             found = torch.searchsorted(edges, keys).clamp(max=max(len(edges) - 1, 0))
-            free = (drawn[:, 0] != drawn[:, 1]) & ((edges[found] != keys) if len(edges) else torch.ones(len(keys), dtype=torch.bool))
+            free = (drawn[:, 0] != drawn[:, 1]) & (
+                (edges[found] != keys) if len(edges) else torch.ones(len(keys), dtype=torch.bool)
+            )
             pairs = torch.cat([pairs, drawn[free]])
         if len(pairs) >= count:
             return pairs[:count]

@@ -52,8 +52,14 @@ class NodeClassification(GraphTask):
             raise InputError("node classification needs training nodes: give the graph a train_mask or splits={'train': ids}.")
         return graph
 
-    def view(self, data: GraphData, part: str, *, side: Literal["forget", "retain"] | None = None,
-             request: DeletionRequest | None = None) -> View:
+    def view(
+        self,
+        data: GraphData,
+        part: str,
+        *,
+        side: Literal["forget", "retain"] | None = None,
+        request: DeletionRequest | None = None,
+    ) -> View:
         """Nodes of a part; ``side`` selects those of the classes that ``request`` forgets, or the others."""
         ids = data.splits.get(part, torch.empty(0, dtype=torch.long))
         if side is not None:
@@ -63,17 +69,23 @@ class NodeClassification(GraphTask):
             ids = ids[inside if side == "forget" else ~inside]
         return View(data, ids, "none")
 
-    def _partition(self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor,
-                   region: Tensor) -> dict[str, Tensor]:
+    def _partition(
+        self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
+    ) -> dict[str, Tensor]:
         train = data.splits["train"]
         changed = torch.zeros_like(dead)
         changed[feature_nodes] = True
         stays = ~dead[train]
-        return {"removed": train[~stays], "retain": train[stays], "altered": train[stays & changed[train]],
-                "affected": train[stays & ~changed[train] & region[train]]}
+        return {
+            "removed": train[~stays],
+            "retain": train[stays],
+            "altered": train[stays & changed[train]],
+            "affected": train[stays & ~changed[train] & region[train]],
+        }
 
-    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
-                generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
         """Batches of node ids and labels."""
         for piece in chunks(len(view), batch_size, shuffle, generator):
             ids = view.index[piece]

@@ -95,13 +95,19 @@ class Recommendation(TrainableTask):
             return data
         if isinstance(data, Tensor):
             return Interactions.create({"train": data})
-        raise InputError(f"task '{self.name}' needs Interactions or a tensor of (user, item) pairs [n, 2], got "
-                         f"{type(data).__name__}; see Interactions.create.")
+        raise InputError(
+            f"task '{self.name}' needs Interactions or a tensor of (user, item) pairs [n, 2], got "
+            f"{type(data).__name__}; see Interactions.create."
+        )
 
     def context(self, data: Interactions, device: torch.device | str = "cpu") -> RankingContext:
         """Training items per user and live items, memoised with ``data``; index tables stay on the CPU."""
-        return self._memo.get(data, "context", (data.splits["train"], data.alive_users, data.alive_items),
-                              lambda: RankingContext(data.positives, data.alive_items.nonzero().view(-1)))
+        return self._memo.get(
+            data,
+            "context",
+            (data.splits["train"], data.alive_users, data.alive_items),
+            lambda: RankingContext(data.positives, data.alive_items.nonzero().view(-1)),
+        )
 
     # ---- requests -----------------------------------------------------------------------------------------
     def split(self, data: Interactions, request: DeletionRequest) -> ForgetSplit:
@@ -136,10 +142,20 @@ class Recommendation(TrainableTask):
 
         deny = {kind: ids for kind, ids in (("user", users), ("item", items)) if len(ids)}
         return ForgetSplit(
-            request=request, data=data, unlink="original", forget=forget, removed=removed, altered=train[:0],
-            affected=retain[near], retain=retain, readable=~ended[gone], deny=deny,
-            region=lambda: {"users": torch.isin(torch.arange(data.num_users), removed[:, 0]) & ~dead_user,
-                            "items": torch.isin(torch.arange(data.num_items), removed[:, 1]) & ~dead_item},
+            request=request,
+            data=data,
+            unlink="original",
+            forget=forget,
+            removed=removed,
+            altered=train[:0],
+            affected=retain[near],
+            retain=retain,
+            readable=~ended[gone],
+            deny=deny,
+            region=lambda: {
+                "users": torch.isin(torch.arange(data.num_users), removed[:, 0]) & ~dead_user,
+                "items": torch.isin(torch.arange(data.num_items), removed[:, 1]) & ~dead_item,
+            },
         )
 
     def _check_pairs(self, data: Interactions, pairs: Tensor) -> Tensor:
@@ -147,8 +163,10 @@ class Recommendation(TrainableTask):
             return pairs
         outside = (pairs[:, 0] >= data.num_users) | (pairs[:, 1] >= data.num_items)
         if bool(outside.any()):
-            raise InputError(f"unknown interactions {show_ids(pairs[outside])}: the data has users 0 to {data.num_users - 1} "
-                             f"and items 0 to {data.num_items - 1}.")
+            raise InputError(
+                f"unknown interactions {show_ids(pairs[outside])}: the data has users 0 to {data.num_users - 1} "
+                f"and items 0 to {data.num_items - 1}."
+            )
         keys = data.keys(pairs)
         missing = ~torch.isin(keys, torch.cat([data.keys(p) for p in data.splits.values()]))
         if bool(missing.any()):
@@ -166,14 +184,21 @@ class Recommendation(TrainableTask):
         return {name: ids for name, ids in (("hop1", split.affected), ("far", far)) if len(ids)}
 
     # ---- batches ------------------------------------------------------------------------------------------
-    def view(self, data: Interactions, part: str, *, side: Literal["forget", "retain"] | None = None,
-             request: DeletionRequest | None = None) -> View:
+    def view(
+        self,
+        data: Interactions,
+        part: str,
+        *,
+        side: Literal["forget", "retain"] | None = None,
+        request: DeletionRequest | None = None,
+    ) -> View:
         """Pairs of a part; val and test carry one fixed other item per pair, [n]. ``side`` has no meaning for pairs."""
         pairs = data.part(part)
         return View(data, pairs, "draw" if part == "train" else self.fixed_negatives(data, pairs))
 
-    def batches(self, view: View, *, batch_size: int | None = None, shuffle: bool = False,
-                generator: torch.Generator | None = None) -> Iterator[Batch]:
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
         """Pairs, y = 1, and one other item each in ``extra["negatives"]``.
 
         Raises:
@@ -183,8 +208,10 @@ class Recommendation(TrainableTask):
         if isinstance(view.negatives, Tensor):
             negatives = view.negatives
             if negatives.shape != pairs.shape[:1]:
-                raise InputError(f"the view has {len(pairs)} interactions but fixed negatives of shape "
-                                 f"{list(negatives.shape)}: give one item per interaction, or negatives=\"none\".")
+                raise InputError(
+                    f"the view has {len(pairs)} interactions but fixed negatives of shape "
+                    f'{list(negatives.shape)}: give one item per interaction, or negatives="none".'
+                )
         elif generator is None:
             negatives = self.fixed_negatives(view.data, pairs)
         else:
@@ -203,6 +230,7 @@ class Recommendation(TrainableTask):
 
     def fixed_negatives(self, data: Interactions, pairs: Tensor) -> Tensor:
         """Like :meth:`draw_negatives`, but a fixed function of the pair and the items that exist."""
+
         def pick(live: int, rows: Tensor, round_: int) -> Tensor:
             mixed = (rows[:, 0] * 1_000_003 + rows[:, 1] * 7_919 + round_ * 104_729 + 12_345) % _PRIME
             for factor in (48_271, 69_621):  # two multiplicative congruential steps with a shift between them
@@ -231,8 +259,10 @@ class Recommendation(TrainableTask):
             taken = torch.cat([ctx.positives.of(user.view(1))[:, 1], item.view(1)])
             rest = live[~torch.isin(live, taken)]
             if not len(rest):
-                raise InputError(f"user {int(user)} has taken every item that exists, so no other item is left to rank below "
-                                 f"item {int(item)}: drop that user, or give the data more items.")
+                raise InputError(
+                    f"user {int(user)} has taken every item that exists, so no other item is left to rank below "
+                    f"item {int(item)}: drop that user, or give the data more items."
+                )
             chosen[position] = rest[pick(len(rest), pairs[position].view(1, 2), _ROUNDS)]
         return chosen
 
@@ -250,8 +280,10 @@ class Recommendation(TrainableTask):
             scores = model(user.repeat(2).to(device), torch.cat([item, negative]).to(device))
             if not isinstance(scores, Tensor) or scores.shape != (2 * count,):
                 got = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-                raise InputError(f"forward(user_id, item_id) of {type(model).__name__} must return one score per pair, "
-                                 f"[{2 * count}]; got {got}.")
+                raise InputError(
+                    f"forward(user_id, item_id) of {type(model).__name__} must return one score per pair, "
+                    f"[{2 * count}]; got {got}."
+                )
             margin = scores[:count] - scores[count:]
             alive = batch.data.alive(batch.index) & batch.data.alive_items[negative]
             if not bool(alive.all()):
@@ -328,5 +360,7 @@ class Recommendation(TrainableTask):
             recall.append(recall_at_k(ranked, held_out.of(block)))
             ndcg.append(ndcg_at_k(ranked, held_out.of(block)))
         nothing = torch.full((1,), float("nan"))
-        return {f"recall@{self.top_k}": float(torch.cat([*recall] or [nothing]).mean()),
-                f"ndcg@{self.top_k}": float(torch.cat([*ndcg] or [nothing]).mean())}
+        return {
+            f"recall@{self.top_k}": float(torch.cat([*recall] or [nothing]).mean()),
+            f"ndcg@{self.top_k}": float(torch.cat([*ndcg] or [nothing]).mean()),
+        }

@@ -13,18 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import (
-    Batch,
-    Ensemble,
-    FitLog,
-    Forward,
-    Task,
-    captured,
-    count_work,
-    evaluating,
-    fresh_like,
-    weights_digest,
-)
+from graphforget.base import Batch, Ensemble, FitLog, Forward, Task, captured, count_work, evaluating, fresh_like, weights_digest
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import combine_outputs
 from graphforget.requests import View
@@ -65,8 +54,9 @@ class TrainableTask(Task):
             elif self.template is not None:
                 model = fresh_like(self.template)
             else:
-                raise InputError(f"task '{self.name}' does not know the model: give it build=lambda data: MyModel(...) "
-                                 f"or template=model.")
+                raise InputError(
+                    f"task '{self.name}' does not know the model: give it build=lambda data: MyModel(...) or template=model."
+                )
         return model
 
     def forward(self, model: nn.Module, *batches: Batch, layers: Sequence[str] = ()) -> tuple[Forward, ...]:
@@ -103,9 +93,18 @@ class TrainableTask(Task):
         with evaluating(model):
             return torch.cat([self.forward(model, b)[0].outputs for b in self.batches(view, generator=generator)])
 
-    def fit(self, model: nn.Module, data: Any, *, seed: int, index: Tensor | None = None, epochs: int | None = None,
-            lr: float | None = None, keep: Sequence[int | str] = (),
-            callback: Callable[[int, float], None] | None = None) -> FitLog:
+    def fit(
+        self,
+        model: nn.Module,
+        data: Any,
+        *,
+        seed: int,
+        index: Tensor | None = None,
+        epochs: int | None = None,
+        lr: float | None = None,
+        keep: Sequence[int | str] = (),
+        callback: Callable[[int, float], None] | None = None,
+    ) -> FitLog:
         """Train in place from the present weights with the task's recipe.
 
         Args:
@@ -132,8 +131,11 @@ class TrainableTask(Task):
         stopping = epochs is None and recipe.patience is not None and len(val) > 0
         total = recipe.epochs if epochs is None else epochs
         draws = seeds.generator(seeds.derive(seed, "fit"))
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad],
-                                     lr=recipe.lr if lr is None else lr, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.Adam(
+            [p for p in model.parameters() if p.requires_grad],
+            lr=recipe.lr if lr is None else lr,
+            weight_decay=recipe.weight_decay,
+        )
         init, curve, checkpoints = weights_digest(model), [], {}
         best: tuple[float, int, dict[str, Tensor] | None, float] = (-float("inf"), 0, None, 0.0)
         epoch = 0
@@ -141,8 +143,9 @@ class TrainableTask(Task):
             for epoch in range(1, total + 1):
                 model.train()
                 value = 0.0
-                for batch in self.batches(train, batch_size=recipe.batch_size, shuffle=recipe.batch_size is not None,
-                                          generator=draws):
+                for batch in self.batches(
+                    train, batch_size=recipe.batch_size, shuffle=recipe.batch_size is not None, generator=draws
+                ):
                     optimizer.zero_grad(set_to_none=True)
                     forward = self.forward(model, batch)[0]
                     loss = self.loss(forward, batch) + self.penalty(model, forward, batch)
@@ -166,9 +169,15 @@ class TrainableTask(Task):
         model.eval()
         has_best = best[2] is not None
         return FitLog(
-            seed=seed, init_digest=init, epochs=epoch, best_epoch=best[1] if has_best else epoch,
-            best_score=best[0] if has_best else None, seconds=seconds, seconds_to_best=best[3] if has_best else seconds,
-            curve=tuple(curve), checkpoints=checkpoints,
+            seed=seed,
+            init_digest=init,
+            epochs=epoch,
+            best_epoch=best[1] if has_best else epoch,
+            best_score=best[0] if has_best else None,
+            seconds=seconds,
+            seconds_to_best=best[3] if has_best else seconds,
+            curve=tuple(curve),
+            checkpoints=checkpoints,
             optimizer_state=optimizer.state_dict() if "optimizer" in keep else None,
         )
 

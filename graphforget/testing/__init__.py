@@ -17,5 +17,19 @@ from graphforget.testing.tasks import TASK_CHECKS, check_task
 from graphforget.testing.tiny import TINY_TASKS, TinyCase, tiny_case, tiny_data, tiny_requests, tiny_task
 from graphforget.testing.unlearners import UNLEARNER_CHECKS, check_unlearner
 
-__all__ = ["TASK_CHECKS", "TINY_TASKS", "UNLEARNER_CHECKS", "Check", "CheckReport", "ContractError", "TinyCase",
-           "check_metric", "check_task", "check_unlearner", "tiny_case", "tiny_data", "tiny_requests", "tiny_task"]
+__all__ = [
+    "TASK_CHECKS",
+    "TINY_TASKS",
+    "UNLEARNER_CHECKS",
+    "Check",
+    "CheckReport",
+    "ContractError",
+    "TinyCase",
+    "check_metric",
+    "check_task",
+    "check_unlearner",
+    "tiny_case",
+    "tiny_data",
+    "tiny_requests",
+    "tiny_task",
+]

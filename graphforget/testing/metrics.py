@@ -34,11 +34,13 @@ def check_metric(record: MetricRecord, fn: Callable[..., Any], samples: Iterable
     report.run("has samples", "", "", lambda: require(cases, "no sample arguments were given, so nothing was checked"))
     low, high = record.range
     for number, arguments in enumerate(cases):
+
         def check(arguments: tuple[Any, ...] = arguments) -> None:
             value = float(fn(*arguments))
             require(not math.isnan(value), "the value is NaN")
             slack = 1e-6 * max(1.0, abs(value))
             require(low - slack <= value <= high + slack, f"{value:.6g} lies outside the declared range [{low:g}, {high:g}]")
             require(float(fn(*arguments)) == value, "the same arguments gave two different values")
+
         report.run("in range", "", f"sample {number}", check)
     return report.raise_if_failed()

@@ -29,9 +29,26 @@ from graphforget.testing.report import CheckReport, NotApplicable, require
 from graphforget.testing.tiny import TinyCase
 from graphforget.unlearners import METHODS
 
-_RECORD = ("format", "method", "params", "seed", "task", "request_digest", "cumulative_request_digest", "earlier_requests",
-           "forget_source", "counts", "serving", "edits", "cost", "curve", "changed_parameters", "changed_buffers",
-           "state", "info")
+_RECORD = (
+    "format",
+    "method",
+    "params",
+    "seed",
+    "task",
+    "request_digest",
+    "cumulative_request_digest",
+    "earlier_requests",
+    "forget_source",
+    "counts",
+    "serving",
+    "edits",
+    "cost",
+    "curve",
+    "changed_parameters",
+    "changed_buffers",
+    "state",
+    "info",
+)
 
 
 class OneMethod:
@@ -39,16 +56,23 @@ class OneMethod:
 
     def __init__(self, report: CheckReport, method: Unlearner, case: TinyCase) -> None:
         self.report, self.method, self.case, self.task = report, method, case, case.task
-        self.supported = [name for name, request in case.requests.items()
-                          if not method.supports(case.task, request, case.model(), case.history)]
+        self.supported = [
+            name for name, request in case.requests.items() if not method.supports(case.task, request, case.model(), case.history)
+        ]
 
     # ---- help ---------------------------------------------------------------------------------------------
     def split(self, name: str) -> ForgetSplit:
         return self.task.split(self.case.data, self.case.requests[name])
 
     def unlearn(self, name: str, model: nn.Module | None = None, **options: object) -> UnlearnResult:
-        return self.method.unlearn(self.case.model() if model is None else model, self.task, self.split(name),
-                                   history=self.case.history, seed=0, **options)  # type: ignore[arg-type]
+        return self.method.unlearn(
+            self.case.model() if model is None else model,
+            self.task,
+            self.split(name),
+            history=self.case.history,
+            seed=0,
+            **options,
+        )  # type: ignore[arg-type]
 
     @property
     def main(self) -> str:
@@ -83,11 +107,18 @@ class OneMethod:
         if not self.supported:
             return
         for name, check in {
-            "caller untouched": self.caller_untouched, "has an effect": self.has_an_effect,
-            "same seed, same weights": self.same_seed, "finite": self.finite,
-            "forgotten content unread": self.content_unread, "exact": self.exact, "copies and saves": self.copies_and_saves,
-            "record": self.record, "declared frozen": self.declared_frozen, "sequence": self.sequence,
-            "another method follows": self.another_method, "already forgotten refused": self.already_forgotten,
+            "caller untouched": self.caller_untouched,
+            "has an effect": self.has_an_effect,
+            "same seed, same weights": self.same_seed,
+            "finite": self.finite,
+            "forgotten content unread": self.content_unread,
+            "exact": self.exact,
+            "copies and saves": self.copies_and_saves,
+            "record": self.record,
+            "declared frozen": self.declared_frozen,
+            "sequence": self.sequence,
+            "another method follows": self.another_method,
+            "already forgotten refused": self.already_forgotten,
         }.items():
             self.report.run(name, task, self.main, check)
         for name in self.supported[1:]:
@@ -102,8 +133,10 @@ class OneMethod:
             split = copy.copy(self.split(next(iter(self.case.requests))))
             split.request = request
             reasons = self.method.supports(self.task, request, self.case.model(), self.case.history)
-            require(reasons and all(isinstance(r, str) and len(r) > 10 for r in reasons),
-                    f"supports() gives no sentence why '{name}' ({request.summary()}) is refused")
+            require(
+                reasons and all(isinstance(r, str) and len(r) > 10 for r in reasons),
+                f"supports() gives no sentence why '{name}' ({request.summary()}) is refused",
+            )
             with counting() as work:
                 try:
                     self.method.unlearn(self.case.model(), self.task, split, history=self.case.history)
@@ -157,8 +190,9 @@ class OneMethod:
     def has_an_effect(self) -> None:
         """Weights change where the tags say so; else the serving differs from doing nothing (identity excepted)."""
         result, tags = self.result, self.method.tags
-        moved = bool(result.changed_parameters or result.changed_buffers or result.edits
-                     or type(result.model) is not type(result.original))
+        moved = bool(
+            result.changed_parameters or result.changed_buffers or result.edits or type(result.model) is not type(result.original)
+        )
         if tags.key == "identity":
             require(not moved and result.serving.context == "original", "identity must leave weights and input as they are")
             return
@@ -203,12 +237,15 @@ class OneMethod:
             raise NotApplicable("the method does not claim to be exact")
         if tags.exact_reference == "own":
             own = self.method.prepare(self.case.model(), self.task, split.retain_data, seed=0, history=self.case.history)
-            require(same_weights(self.result.model, own.model, tolerance=1e-5),
-                    "the result differs from the method's own preparation on the retained data")
+            require(
+                same_weights(self.result.model, own.model, tolerance=1e-5),
+                "the result differs from the method's own preparation on the retained data",
+            )
             return
         reference = METHODS["retrain"]
-        gold = reference(**reference.test_params()[0]).unlearn(self.case.model(), self.task, split, seed=0,
-                                                               history=self.case.history)
+        gold = reference(**reference.test_params()[0]).unlearn(
+            self.case.model(), self.task, split, seed=0, history=self.case.history
+        )
         expected = predictions(self.task, gold.model, self.task.view(split.retain_data, "test"))
         require(torch.allclose(served(self.result), expected, rtol=1e-4, atol=1e-5), "the result differs from retraining")
 
@@ -223,8 +260,10 @@ class OneMethod:
         require(torch.equal(served(self.result), expected), "editing a deep copy changed the result itself")
         with tempfile.TemporaryDirectory() as folder:
             loaded = reload(self.result, folder)
-        require(torch.allclose(predictions(self.task, loaded, view), expected, rtol=1e-5, atol=1e-6),
-                "the model predicts differently after it was saved and loaded")
+        require(
+            torch.allclose(predictions(self.task, loaded, view), expected, rtol=1e-5, atol=1e-6),
+            "the model predicts differently after it was saved and loaded",
+        )
 
     def record(self) -> None:
         record = json.loads(json.dumps(self.result.to_dict(), allow_nan=False))
@@ -235,8 +274,10 @@ class OneMethod:
         require(record["forget_source"] in ("removed", "altered", "affected", "none"), "the record hides what was forgotten")
         require(record["cost"]["seconds"] > 0, "the run took no time")
         if record["curve"]:  # it trained, and training costs passes
-            require(record["cost"]["forward_examples"] + record["cost"]["encodings"] > 0,
-                    "the method recorded steps, but not a single forward pass was counted")
+            require(
+                record["cost"]["forward_examples"] + record["cost"]["encodings"] > 0,
+                "the method recorded steps, but not a single forward pass was counted",
+            )
         for key in self.result.state:
             require(isinstance(key, str), f"state keys must be strings, got {key!r}")
 
@@ -259,22 +300,28 @@ class OneMethod:
         later, first = self.follow_up(self.method), self.result
         kept = {k: v.clone() for k, v in weights(first.model).items()}
         second = first.then(later, history=self.case.history)
-        require(all(torch.equal(kept[k], v) for k, v in weights(first.model).items()),
-                "the second request changed the first result")
+        require(
+            all(torch.equal(kept[k], v) for k, v in weights(first.model).items()), "the second request changed the first result"
+        )
         total = first.request | second.request
         require(second.split.lineage.request.digest() == total.digest(), "the second result does not know the cumulative request")
-        require(second.split.lineage.digests == (first.request.digest(), second.request.digest()), "the digests of both requests "
-                "must be in the lineage")
+        require(
+            second.split.lineage.digests == (first.request.digest(), second.request.digest()),
+            "the digests of both requests must be in the lineage",
+        )
         require(second.split.root[0] is self.case.data, "the root of the second split is not the first data")
         if type(first.model) is type(second.original):
             require(same_weights(second.original, first.model), "the second request did not start from the first result")
         self._finite(second)
         tags = self.method.tags
         if tags.guarantee == "exact" and tags.state_after == "exact":
-            batch = self.method.unlearn(self.case.model(), self.task, self.task.split(self.case.data, total),
-                                        history=self.case.history, seed=0)
-            require(torch.allclose(served(second), served(batch), rtol=1e-4, atol=1e-5),
-                    "two requests in sequence differ from both at once, although state_after is 'exact'")
+            batch = self.method.unlearn(
+                self.case.model(), self.task, self.task.split(self.case.data, total), history=self.case.history, seed=0
+            )
+            require(
+                torch.allclose(served(second), served(batch), rtol=1e-4, atol=1e-5),
+                "two requests in sequence differ from both at once, although state_after is 'exact'",
+            )
 
     def another_method(self) -> None:
         """A different method on the result can still move the base weights (case C17)."""

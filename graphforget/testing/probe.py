@@ -86,6 +86,7 @@ def reload(result: UnlearnResult, folder: str) -> nn.Module:
     try:
         return load_model(folder)[0]
     except InputError:
+
         def fresh() -> nn.Module:
             return result.task.new_model(result.data, seed=971)
 

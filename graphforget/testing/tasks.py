@@ -17,9 +17,25 @@ from graphforget.testing.probe import data_state, predictions, random_state
 from graphforget.testing.report import CheckReport, NotApplicable, require
 
 TASK_CHECKS = (
-    "parts", "canonical ids", "lineage", "contexts", "refusals", "sides", "repeatable batches", "loss given a batch",
-    "batch in another context", "shared forward", "dead rows are NaN", "wrong targets", "fresh models", "fit in place",
-    "own validation", "short training", "utility", "region", "data untouched",
+    "parts",
+    "canonical ids",
+    "lineage",
+    "contexts",
+    "refusals",
+    "sides",
+    "repeatable batches",
+    "loss given a batch",
+    "batch in another context",
+    "shared forward",
+    "dead rows are NaN",
+    "wrong targets",
+    "fresh models",
+    "fit in place",
+    "own validation",
+    "short training",
+    "utility",
+    "region",
+    "data untouched",
 )
 
 
@@ -46,14 +62,37 @@ def check_task(task: Task, data: Any, request: DeletionRequest) -> CheckReport:
     report = CheckReport(task.name)
     before = data_state(data)
     checks = _OneTask(task, data, request)
-    for name, method in zip(TASK_CHECKS, (
-        checks.parts, checks.canonical, checks.lineage, checks.contexts, checks.refusals, checks.sides, checks.batches,
-        checks.loss, checks.rebatch, checks.shared, checks.dead_rows, checks.relabel, checks.new_model, checks.fit,
-        checks.own_validation, checks.short, checks.utility, checks.region,
-    ), strict=False):
+    for name, method in zip(
+        TASK_CHECKS,
+        (
+            checks.parts,
+            checks.canonical,
+            checks.lineage,
+            checks.contexts,
+            checks.refusals,
+            checks.sides,
+            checks.batches,
+            checks.loss,
+            checks.rebatch,
+            checks.shared,
+            checks.dead_rows,
+            checks.relabel,
+            checks.new_model,
+            checks.fit,
+            checks.own_validation,
+            checks.short,
+            checks.utility,
+            checks.region,
+        ),
+        strict=False,
+    ):
         report.run(name, task.name, request.summary(), method)
-    report.run("data untouched", task.name, request.summary(),
-               lambda: require(data_state(data) == before, "the caller's data was changed in place"))
+    report.run(
+        "data untouched",
+        task.name,
+        request.summary(),
+        lambda: require(data_state(data) == before, "the caller's data was changed in place"),
+    )
     return report.raise_if_failed()
 
 
@@ -62,8 +101,12 @@ def _rows(ids: Tensor) -> set[Any]:
 
 
 def _same(a: Batch, b: Batch) -> bool:
-    return (torch.equal(a.index, b.index) and torch.equal(a.y, b.y) and set(a.extra) == set(b.extra)
-            and all(torch.equal(a.extra[k], b.extra[k]) for k in a.extra))
+    return (
+        torch.equal(a.index, b.index)
+        and torch.equal(a.y, b.y)
+        and set(a.extra) == set(b.extra)
+        and all(torch.equal(a.extra[k], b.extra[k]) for k in a.extra)
+    )
 
 
 def _refused(action: Any, what: str) -> str:
@@ -99,8 +142,10 @@ class _OneTask:
         require(altered <= retain and affected <= retain, "altered and affected examples must be among those that stay")
         require(not altered & affected, "an example is both altered and affected")
         if getattr(self.data, "edge_rule", None) is None:  # edges derived from features may appear anew
-            require(_rows(self.task.index(split.retain_data, "train")) == retain,
-                    "the training part of the retained data is not the retain part")
+            require(
+                _rows(self.task.index(split.retain_data, "train")) == retain,
+                "the training part of the retained data is not the retain part",
+            )
 
     def canonical(self) -> None:
         parts = {p: getattr(self.split, p) for p in ("removed", "altered", "affected", "retain")}
@@ -118,8 +163,10 @@ class _OneTask:
         require(split.root[0] is (self.data.lineage.data if self.data.lineage else self.data), "the root is not the first data")
         require(split.retain_data is not self.data, "the retained data is the original")
         require(again.retain_data.digest() == split.retain_data.digest(), "two splits of the same request made different data")
-        require("already forgotten" in _refused(lambda: self.task.split(split.retain_data, self.request), "a repeated request"),
-                "a repeated request is refused without saying that it is already forgotten")
+        require(
+            "already forgotten" in _refused(lambda: self.task.split(split.retain_data, self.request), "a repeated request"),
+            "a repeated request is refused without saying that it is already forgotten",
+        )
 
     def contexts(self) -> None:
         split = self.split
@@ -142,8 +189,10 @@ class _OneTask:
         for kind in sorted(task.kinds):
             ids = torch.tensor([[0, far]]) if kind in ("edge", "interaction") else torch.tensor([far])
             sentence = self.refusal(kind, ids, f"an unknown {kind}")
-            require(str(far) in sentence or kind not in ("node", "sample", "user", "item"),
-                    f"the refusal of an unknown {kind} does not name it: {sentence}")
+            require(
+                str(far) in sentence or kind not in ("node", "sample", "user", "item"),
+                f"the refusal of an unknown {kind} does not name it: {sentence}",
+            )
         train = task.index(data, "train")
         first = train[:, 0] if train.dim() == 2 else train
         whole = {"node": train.reshape(-1), "sample": train.reshape(-1), "user": first}
@@ -156,8 +205,10 @@ class _OneTask:
             raise NotApplicable("the request names no class")
         for part in ("val", "test"):
             ids = [_rows(self.task.index(self.data, part, side=side, request=self.request)) for side in ("forget", "retain")]
-            require(ids[0] | ids[1] == _rows(self.task.index(self.data, part)) and not ids[0] & ids[1],
-                    f"the two sides of '{part}' do not partition it")
+            require(
+                ids[0] | ids[1] == _rows(self.task.index(self.data, part)) and not ids[0] & ids[1],
+                f"the two sides of '{part}' do not partition it",
+            )
             require(ids[0] or part == "val", "no test example of the forgotten class is left to measure with")
 
     # ---- batches and models -------------------------------------------------------------------------------
@@ -258,8 +309,10 @@ class _OneTask:
         base = copy.deepcopy(model)
         half = self.split.retain[: max(len(self.split.retain) // 2, 1)]
         log = self.task.fit(model, self.data, seed=5, index=half, epochs=2, keep=(1, "optimizer"))
-        require(log.epochs == 2 and set(log.checkpoints) == {1} and log.optimizer_state is not None,
-                "epochs= or keep= is not followed")
+        require(
+            log.epochs == 2 and set(log.checkpoints) == {1} and log.optimizer_state is not None,
+            "epochs= or keep= is not followed",
+        )
         frozen = self.task.fit(base, self.data, seed=5, epochs=1, lr=0.0)
         require(frozen.init_digest == weights_digest(base), "lr=0 still moved weights")
 
@@ -272,5 +325,7 @@ class _OneTask:
     def region(self) -> None:
         view = self.task.view(self.data, "test")
         small = self.task.region(view)
-        require(torch.allclose(predictions(self.task, self.model, view), predictions(self.task, self.model, small), atol=1e-5),
-                "outputs in the region differ from those in the whole")
+        require(
+            torch.allclose(predictions(self.task, self.model, view), predictions(self.task, self.model, small), atol=1e-5),
+            "outputs in the region differ from those in the whole",
+        )

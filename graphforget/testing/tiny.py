@@ -64,8 +64,15 @@ class TinyCase:
         return cls(**(params or cls.test_params()[0])).unlearn(self.model(), self.task, split, history=self.history, seed=seed)
 
     @classmethod
-    def train(cls, task: Task, data: Any, requests: Mapping[str, DeletionRequest], later: tuple[DeletionRequest, ...] = (), *,
-              seed: int = 0) -> TinyCase:
+    def train(
+        cls,
+        task: Task,
+        data: Any,
+        requests: Mapping[str, DeletionRequest],
+        later: tuple[DeletionRequest, ...] = (),
+        *,
+        seed: int = 0,
+    ) -> TinyCase:
         """Train a model for a task of one's own, to be put through ``check_unlearner(method, tasks=[case])``."""
         model = task.new_model(data, seed=seed)
         history = task.fit(model, data, seed=seed, keep=(*range(1, task.recipe.epochs + 1), "optimizer"))
@@ -98,18 +105,26 @@ def tiny_task(name: str) -> Task:
     if name == "link_prediction":
         return TASKS[name](build=lambda d: models.GCN(NUM_FEATURES, 12, 8), recipe=_RECIPE)
     if name == "image_classification":
-        return TASKS[name](build=lambda d: models.MLP(64, 16, d.num_classes), recipe=Recipe(epochs=20, lr=0.01, batch_size=16,
-                                                                                              patience=5))
-    return TASKS[name](build=lambda d: models.BPRMF(d.num_users, d.num_items, dim=8), top_k=5,
-                       recipe=Recipe(epochs=20, lr=0.05, batch_size=64, patience=5))
+        return TASKS[name](
+            build=lambda d: models.MLP(64, 16, d.num_classes), recipe=Recipe(epochs=20, lr=0.01, batch_size=16, patience=5)
+        )
+    return TASKS[name](
+        build=lambda d: models.BPRMF(d.num_users, d.num_items, dim=8),
+        top_k=5,
+        recipe=Recipe(epochs=20, lr=0.05, batch_size=64, patience=5),
+    )
 
 
 @cache
 def tiny_data(name: str) -> Any:
     """The data of a tiny case; the same object on every call."""
     _check(name)
-    makers = {"node_classification": _node_data, "link_prediction": _link_data, "image_classification": _image_data,
-              "recommendation": _interaction_data}
+    makers = {
+        "node_classification": _node_data,
+        "link_prediction": _link_data,
+        "image_classification": _image_data,
+        "recommendation": _interaction_data,
+    }
     return makers[name]()
 
 
@@ -152,13 +167,22 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
 
 
 _LATER = {
-    "node_classification": lambda: (DeletionRequest.nodes([6, 32]), DeletionRequest.node_features([7, 33]),
-                                    DeletionRequest.edges(pairs=tiny_data("node_classification").pairs()[44:60:5])),
-    "link_prediction": lambda: (DeletionRequest.edges(pairs=tiny_data("link_prediction").pairs()[44:60:5]),
-                                DeletionRequest.nodes([6, 26]), DeletionRequest.node_features([7, 27])),
+    "node_classification": lambda: (
+        DeletionRequest.nodes([6, 32]),
+        DeletionRequest.node_features([7, 33]),
+        DeletionRequest.edges(pairs=tiny_data("node_classification").pairs()[44:60:5]),
+    ),
+    "link_prediction": lambda: (
+        DeletionRequest.edges(pairs=tiny_data("link_prediction").pairs()[44:60:5]),
+        DeletionRequest.nodes([6, 26]),
+        DeletionRequest.node_features([7, 27]),
+    ),
     "image_classification": lambda: (DeletionRequest.samples([1, 2, 7]), DeletionRequest.classes([1])),
-    "recommendation": lambda: (DeletionRequest.interactions(tiny_data("recommendation").splits["train"][3::23][:4]),
-                               DeletionRequest.users([11]), DeletionRequest.items([13])),
+    "recommendation": lambda: (
+        DeletionRequest.interactions(tiny_data("recommendation").splits["train"][3::23][:4]),
+        DeletionRequest.users([11]),
+        DeletionRequest.items([13]),
+    ),
 }
 
 
@@ -187,8 +211,15 @@ def _node_data() -> Any:
     train = torch.tensor([*range(12), *range(25, 37), LONER, ISOLATED])
     val = torch.tensor([*range(12, 17), *range(37, 42)])
     test = torch.tensor([*range(17, 25), *range(42, 50), *range(51, 59)])
-    return GraphData.create(_both(pairs), NUM_NODES, x=x, y=y, splits={"train": train, "val": val, "test": test},
-                            num_classes=NUM_CLASSES, name="tiny nodes")
+    return GraphData.create(
+        _both(pairs),
+        NUM_NODES,
+        x=x,
+        y=y,
+        splits={"train": train, "val": val, "test": test},
+        num_classes=NUM_CLASSES,
+        name="tiny nodes",
+    )
 
 
 def _link_data() -> Any:
@@ -216,8 +247,11 @@ def _image_data() -> TensorData:
     y = torch.tensor([0, 1] * 32 + [2] * 9)  # 73 images; class 2 has one training image and no validation image
     patterns = (torch.rand(3, 8, 8, generator=g) < 0.4).float()
     x = patterns[y] + 0.35 * torch.randn(len(y), 8, 8, generator=g)
-    splits = {"train": torch.tensor([*range(40), 64]), "val": torch.arange(40, 52),
-              "test": torch.tensor([*range(52, 64), *range(65, 73)])}
+    splits = {
+        "train": torch.tensor([*range(40), 64]),
+        "val": torch.arange(40, 52),
+        "test": torch.tensor([*range(52, 64), *range(65, 73)]),
+    }
     return TensorData.create(x, y, splits, num_classes=3, name="tiny images")
 
 

@@ -15,9 +15,22 @@ from graphforget.unlearners import METHODS
 
 # Every check by name. The first two need no task; the rest run for each task, most of them for its main request.
 UNLEARNER_CHECKS = (
-    "construction", "tags", "refuses unsupported", "caller untouched", "has an effect", "same seed, same weights", "finite",
-    "forgotten content unread", "exact", "copies and saves", "record", "declared frozen", "sequence", "another method follows",
-    "already forgotten refused", "every request",
+    "construction",
+    "tags",
+    "refuses unsupported",
+    "caller untouched",
+    "has an effect",
+    "same seed, same weights",
+    "finite",
+    "forgotten content unread",
+    "exact",
+    "copies and saves",
+    "record",
+    "declared frozen",
+    "sequence",
+    "another method follows",
+    "already forgotten refused",
+    "every request",
 )
 
 
@@ -68,8 +81,10 @@ def _construction(cls: type[Unlearner], instance: Unlearner) -> None:
     defaults = {n: p.default for n, p in inspect.signature(cls).parameters.items() if p.default is not inspect.Parameter.empty}
     for params in [*cls.test_params(), defaults, instance.get_params()]:
         made = cls(**params)
-        require(set(vars(made)) == set(names),
-                f"__init__ must store its parameters and nothing else: stored {sorted(vars(made))}, parameters {sorted(names)}")
+        require(
+            set(vars(made)) == set(names),
+            f"__init__ must store its parameters and nothing else: stored {sorted(vars(made))}, parameters {sorted(names)}",
+        )
         for name, value in params.items():
             require(getattr(made, name) == value, f"__init__ changed '{name}' from {value!r} to {getattr(made, name)!r}")
         require(cls(**made.get_params()) == made, "type(method)(**method.get_params()) is not an equal method")
@@ -84,10 +99,13 @@ def _tags(cls: type[Unlearner]) -> None:
     tags = cls.tags
     for name in ("key", "summary", "citation"):
         require(getattr(tags, name), f"tags.{name} is empty")
-    require((tags.guarantee == "exact") == (tags.exact_reference is not None),
-            "an exact method must name its exact_reference, and only an exact one may")
+    require(
+        (tags.guarantee == "exact") == (tags.exact_reference is not None),
+        "an exact method must name its exact_reference, and only an exact one may",
+    )
     require(tags.contexts <= {"original", "unlinked", "retained"}, f"unknown contexts {sorted(tags.contexts)}")
     if tags.key in METHODS:
-        require(METHODS[tags.key] is cls or not cls.__module__.startswith("graphforget."),
-                f"the registry has {METHODS[tags.key].__name__} under '{tags.key}'")
-
+        require(
+            METHODS[tags.key] is cls or not cls.__module__.startswith("graphforget."),
+            f"the registry has {METHODS[tags.key].__name__} under '{tags.key}'",
+        )

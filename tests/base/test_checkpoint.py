@@ -93,22 +93,28 @@ def test_files_that_cannot_be_read(tmp_path):
         read_structure(tmp_path)
 
 
-@pytest.mark.parametrize(("path", "sentence"), [
-    ("Linear", "written 'package.module:Class', got 'Linear'"),
-    ("no_such_package_x:Model", "cannot import the model class"),
-    ("torch.nn:Nothing", "has no class 'Nothing'"),
-    ("pathlib:Path", "is not a torch.nn.Module class"),
-])
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("Linear", "written 'package.module:Class', got 'Linear'"),
+        ("no_such_package_x:Model", "cannot import the model class"),
+        ("torch.nn:Nothing", "has no class 'Nothing'"),
+        ("pathlib:Path", "is not a torch.nn.Module class"),
+    ],
+)
 def test_class_paths_that_lead_nowhere(path, sentence):
     with pytest.raises(InputError, match=sentence):
         import_class(path)
 
 
-@pytest.mark.parametrize(("tensors", "sentence"), [
-    ({"weight": torch.zeros(2, 3)}, r"missing \['bias'\], unexpected none"),
-    ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "extra": torch.zeros(1)}, r"missing none, unexpected \['extra'\]"),
-    ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, r"'weight' has shape \[2, 4\], the model expects \[2, 3\]"),
-])
+@pytest.mark.parametrize(
+    ("tensors", "sentence"),
+    [
+        ({"weight": torch.zeros(2, 3)}, r"missing \['bias'\], unexpected none"),
+        ({"weight": torch.zeros(2, 3), "bias": torch.zeros(2), "extra": torch.zeros(1)}, r"missing none, unexpected \['extra'\]"),
+        ({"weight": torch.zeros(2, 4), "bias": torch.zeros(2)}, r"'weight' has shape \[2, 4\], the model expects \[2, 3\]"),
+    ],
+)
 def test_weights_that_do_not_fit(tensors, sentence):
     with pytest.raises(InputError, match=sentence):
         load_weights(nn.Linear(3, 2), tensors)

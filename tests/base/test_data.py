@@ -24,14 +24,17 @@ def test_create_sorts_and_counts():
     assert make(y=torch.rand(4)).num_classes == 0
 
 
-@pytest.mark.parametrize("changes, sentence", [
-    ({"y": torch.zeros(3, dtype=torch.long)}, "x has 4 rows but y has 3"),
-    ({"x": torch.tensor([[1.0], [float("nan")], [0.0], [0.0]])}, "NaN in samples 1"),
-    ({"splits": {"val": torch.tensor([0])}}, "at least 'train'"),
-    ({"splits": {"train": torch.tensor([4])}}, "names sample 4, but there are 4"),
-    ({"splits": {"train": torch.tensor([0, 1]), "val": torch.tensor([1])}}, "samples 1 are in more than one split"),
-    ({"num_classes": 2}, r"labels must lie in 0..1, got 0..2"),
-])
+@pytest.mark.parametrize(
+    "changes, sentence",
+    [
+        ({"y": torch.zeros(3, dtype=torch.long)}, "x has 4 rows but y has 3"),
+        ({"x": torch.tensor([[1.0], [float("nan")], [0.0], [0.0]])}, "NaN in samples 1"),
+        ({"splits": {"val": torch.tensor([0])}}, "at least 'train'"),
+        ({"splits": {"train": torch.tensor([4])}}, "names sample 4, but there are 4"),
+        ({"splits": {"train": torch.tensor([0, 1]), "val": torch.tensor([1])}}, "samples 1 are in more than one split"),
+        ({"num_classes": 2}, r"labels must lie in 0..1, got 0..2"),
+    ],
+)
 def test_bad_input_is_refused_in_a_sentence(changes, sentence):
     with pytest.raises(InputError, match=sentence):
         make(**changes)

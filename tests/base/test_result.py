@@ -76,8 +76,13 @@ def test_the_record_is_json_and_complete(result):
 
 def test_save_writes_everything_and_the_model_comes_back(result, tmp_path):
     folder = result.save(tmp_path / "deep" / "folder")
-    assert {p.name for p in folder.iterdir()} == {"model.safetensors", "model.json", "request.json", "result.json",
-                                                  "state.safetensors"}
+    assert {p.name for p in folder.iterdir()} == {
+        "model.safetensors",
+        "model.json",
+        "request.json",
+        "result.json",
+        "state.safetensors",
+    }
     model, edits = load_model(folder)
     assert edits == () and all(torch.equal(a, b) for a, b in zip(model.parameters(), result.model.parameters(), strict=True))
     assert DeletionRequest.load(folder / "request.json") == result.request

@@ -26,8 +26,13 @@ class Probe(Unlearner):
 
     def _unlearn(self, run):
         draws = (torch.rand(1).item(), random.random(), float(np.random.rand()), torch.rand(1, generator=run.generator).item())  # noqa: NPY002
-        type(self).seen = {"training": [m.training for m in run.model.modules()], "draws": draws, "state": dict(run.state),
-                           "grads": [p.requires_grad for p in run.model.parameters()], "original": run.original}
+        type(self).seen = {
+            "training": [m.training for m in run.model.modules()],
+            "draws": draws,
+            "state": dict(run.state),
+            "grads": [p.requires_grad for p in run.model.parameters()],
+            "original": run.original,
+        }
         with torch.no_grad():
             for p in run.model.parameters():
                 p += draws[0]
@@ -115,8 +120,15 @@ def test_work_is_counted_with_preparation_and_teachers(model, task, split):
 
 def test_reasons_come_before_any_compute(model, task, split):
     class Picky(Probe):
-        tags: ClassVar[Tags] = Tags(key="picky", summary="Wants much.", citation="tests", tasks=frozenset({"link_prediction"}),
-                                    kinds=frozenset({"edge"}), needs_history=True, needs_entity_rows=True)
+        tags: ClassVar[Tags] = Tags(
+            key="picky",
+            summary="Wants much.",
+            citation="tests",
+            tasks=frozenset({"link_prediction"}),
+            kinds=frozenset({"edge"}),
+            needs_history=True,
+            needs_entity_rows=True,
+        )
 
         def prepare(self, *args, **options):
             pytest.fail("prepared although the method had declined")
@@ -130,13 +142,15 @@ def test_reasons_come_before_any_compute(model, task, split):
 
 def test_layers_inputs_and_ensembles_are_asked_for(model, task, split):
     class Needs(Probe):
-        tags: ClassVar[Tags] = Tags(key="needs", summary="Needs layers and inputs.", citation="tests", needs_layers=True,
-                                    needs_inputs=True)
+        tags: ClassVar[Tags] = Tags(
+            key="needs", summary="Needs layers and inputs.", citation="tests", needs_layers=True, needs_inputs=True
+        )
 
     assert Needs().supports(task, split.request, model) == []
     assert "no layer was found in ReLU" in Needs().supports(task, split.request, nn.ReLU())[0]
     assert Probe().supports(task, split.request, Ensemble([model])) == [
-        "the served model is an ensemble of shards; use the method that made it"]
+        "the served model is an ensemble of shards; use the method that made it"
+    ]
 
 
 def test_a_model_that_is_no_module_is_refused(task, split):

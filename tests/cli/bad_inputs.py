@@ -55,7 +55,9 @@ BAD_INPUTS: list[BadInput] = [
     BadInput("damaged data file", _UNLEARN, "is not a readable .npz file", {"links.npz": b"PK\x03\x04 broken"}),
     BadInput("data for another task", _UNLEARN + " --task node_classification", "needs labels y"),
     BadInput("unknown option of a dataset", _UNLEARN.replace("links.npz", "karate -D sed=1"), "has no parameter 'sed'"),
-    BadInput("data of another width than the model", _UNLEARN.replace("links.npz", "karate"), "unknown edges", ),
+    BadInput("request for other data", _UNLEARN.replace("links.npz", "karate"), "unknown edges"),
+    BadInput("data of another width than the model", _UNLEARN.replace("links.npz", "karate"), "x must be [num_nodes, 8]",
+             _request('{"targets": [{"kind": "node", "ids": [3]}]}')),
     # ---- model
     BadInput("no such model folder", _UNLEARN.replace("--model model", "--model mode"), "there is no model folder 'mode'"),
     BadInput("model without model.json", _UNLEARN, "no 'model.json' in 'model'", {"model/model.json": None}),
@@ -79,8 +81,8 @@ BAD_INPUTS: list[BadInput] = [
     BadInput("misspelt recipe field", _UNLEARN + " -r epoch=1", "-r.epoch: unknown key; did you mean 'epochs'?"),
     BadInput("misspelt task", _UNLEARN + " --task link_predicton", "--task: there is no 'link_predicton'; did you mean 'link_prediction'?"),
     BadInput("unknown device", _UNLEARN + " --device abacus", "the device 'abacus' is not available here"),
-    BadInput("negative seed", _UNLEARN + " --seed -1", "-1 is not in the range"),
-    BadInput("seed that is no number", _UNLEARN + " --seed one", "'one' is not a valid int"),
+    BadInput("negative seed", _UNLEARN + " --seed -1", "Invalid value for '--seed'"),
+    BadInput("seed that is no number", _UNLEARN + " --seed one", "Invalid value for '--seed'"),
     BadInput("missing option", "unlearn --model model", "Missing option"),
     BadInput("unknown option", _UNLEARN + " --sede 1", "No such option"),
     # ---- output
@@ -101,7 +103,7 @@ BAD_INPUTS: list[BadInput] = [
     BadInput("run folder that cannot be made", "run recipe.yaml --folder request.json", "cannot write the run folder"),
     # ---- results and reports
     BadInput("a folder that is no result", "evaluate model --data links.npz", "holds no result"),
-    BadInput("no gold model", "evaluate model --data links.npz --gold 0", "0 is not in the range"),
+    BadInput("no gold model", "evaluate model --data links.npz --gold 0", "Invalid value for '--gold'"),
     BadInput("no report", "report model", "there is no report in 'model'"),
     BadInput("damaged report", "report bad", "is not a report", {"bad/report.json": "{}"}),
     BadInput("unknown list", "list method", "there is no list of 'method'; did you mean 'methods'"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.bad_inputs import BAD_INPUTS, BadInput
-from tests.cli.conftest import call
+from .bad_inputs import BAD_INPUTS, BadInput
+from .conftest import call
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes | None, int]]:

@@ -14,18 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphforget.base import (
-    Ensemble,
-    FitLog,
-    Outcome,
-    Serving,
-    Tags,
-    Unlearner,
-    captured,
-    counting,
-    evaluating,
-    weights_digest,
-)
+from graphforget.base import Ensemble, FitLog, Outcome, Serving, Tags, Unlearner, captured, counting, evaluating, weights_digest
 from graphforget.exceptions import InputError, UnsupportedError, ViewError
 from graphforget.metrics.divergence import probabilities
 from graphforget.requests import DeletionRequest, View
@@ -37,37 +26,61 @@ HERE = "tests/contract/test_cases.py"
 LATER = "tests/contract/test_cases_results.py"
 CASES = {
     "C1": (f"{HERE}::test_c01_forgotten_edges_are_read_on_the_retained_graph",),
-    "C2": (f"{HERE}::test_c02_one_batch_in_two_contexts_keeps_its_draws",
-           "tests/tasks/test_recommendation.py::test_c2_draws_are_made_in_batches_and_kept_by_on"),
-    "C3": (f"{HERE}::test_c03_a_deleted_node_has_content_only_until_it_is_unlinked",
-           "tests/tasks/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data"),
-    "C4": (f"{HERE}::test_c04_what_is_forgotten_is_stated",
-           "tests/tasks/test_image_classification.py::test_c4_samples_are_removed_and_emptied"),
-    "C5": (f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart",
-           f"{HERE}::test_c05_unlink_refuses_without_an_input_graph"),
+    "C2": (
+        f"{HERE}::test_c02_one_batch_in_two_contexts_keeps_its_draws",
+        "tests/tasks/test_recommendation.py::test_c2_draws_are_made_in_batches_and_kept_by_on",
+    ),
+    "C3": (
+        f"{HERE}::test_c03_a_deleted_node_has_content_only_until_it_is_unlinked",
+        "tests/tasks/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data",
+    ),
+    "C4": (
+        f"{HERE}::test_c04_what_is_forgotten_is_stated",
+        "tests/tasks/test_image_classification.py::test_c4_samples_are_removed_and_emptied",
+    ),
+    "C5": (
+        f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart",
+        f"{HERE}::test_c05_unlink_refuses_without_an_input_graph",
+    ),
     "C6": (f"{LATER}::test_c06_prepared_state_serves_two_requests_as_one",),
-    "C7": (f"{HERE}::test_c07_ensembles_are_averaged_in_probability_space",
-           "tests/tasks/test_trainable.py::test_c7_an_ensemble_of_a_model_with_itself_is_that_model"),
+    "C7": (
+        f"{HERE}::test_c07_ensembles_are_averaged_in_probability_space",
+        "tests/tasks/test_trainable.py::test_c7_an_ensemble_of_a_model_with_itself_is_that_model",
+    ),
     "C8": (f"{HERE}::test_c08_missing_history_is_a_reason", f"{HERE}::test_c08_initial_weights_can_be_verified"),
-    "C9": ("tests/tasks/test_trainable.py::test_c9_new_model_is_sized_for_the_data_and_seeded",
-           "tests/tasks/test_trainable.py::test_c9_parameters_that_no_reset_sets_are_refused"),
+    "C9": (
+        "tests/tasks/test_trainable.py::test_c9_new_model_is_sized_for_the_data_and_seeded",
+        "tests/tasks/test_trainable.py::test_c9_parameters_that_no_reset_sets_are_refused",
+    ),
     "C10": (f"{HERE}::test_c10_five_subsets_of_one_graph_cost_one_encoding",),
     "C11": ("tests/metrics/test_divergence.py::test_divergence_vanishes_on_equal_outputs_and_is_positive_elsewhere",),
     "C12": ("tests/tasks/test_recommendation.py::test_c12_the_regulariser_is_in_penalty_and_not_in_loss",),
-    "C13": (f"{HERE}::test_c13_emptied_slots_change_nothing_for_batch_norm",
-            "tests/tasks/test_image_classification.py::test_c13_a_forgotten_sample_reads_as_nan"),
-    "C14": ("tests/tasks/test_trainable.py::test_c14_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
-            f"{HERE}::test_c14_edges_derived_from_features_are_rebuilt"),
+    "C13": (
+        f"{HERE}::test_c13_emptied_slots_change_nothing_for_batch_norm",
+        "tests/tasks/test_image_classification.py::test_c13_a_forgotten_sample_reads_as_nan",
+    ),
+    "C14": (
+        "tests/tasks/test_trainable.py::test_c14_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
+        f"{HERE}::test_c14_edges_derived_from_features_are_rebuilt",
+    ),
     "C15": (f"{HERE}::test_c15_entity_rows_are_required_where_declared",),
-    "C16": ("tests/tasks/test_trainable.py::test_c16_layers_are_captured_or_refused_by_name",
-            f"{HERE}::test_c16_a_head_in_decode_is_captured"),
+    "C16": (
+        "tests/tasks/test_trainable.py::test_c16_layers_are_captured_or_refused_by_name",
+        f"{HERE}::test_c16_a_head_in_decode_is_captured",
+    ),
     "C17": (f"{LATER}::test_c17_operators_survive_copies_files_and_further_requests",),
-    "C18": ("tests/tasks/test_image_classification.py::test_c18_inputs_can_be_edited",
-            "tests/tasks/test_recommendation.py::test_c18_ids_cannot_be_edited"),
-    "C19": ("tests/tasks/test_image_classification.py::test_c19_classes_leave_train_and_val_and_stay_in_test",
-            "tests/tasks/test_trainable.py::test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given"),
-    "C20": ("tests/tasks/test_trainable.py::test_c20_index_trains_on_nothing_else",
-            "tests/tasks/test_trainable.py::test_c20_epochs_run_exactly_and_keep_what_was_asked"),
+    "C18": (
+        "tests/tasks/test_image_classification.py::test_c18_inputs_can_be_edited",
+        "tests/tasks/test_recommendation.py::test_c18_ids_cannot_be_edited",
+    ),
+    "C19": (
+        "tests/tasks/test_image_classification.py::test_c19_classes_leave_train_and_val_and_stay_in_test",
+        "tests/tasks/test_trainable.py::test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given",
+    ),
+    "C20": (
+        "tests/tasks/test_trainable.py::test_c20_index_trains_on_nothing_else",
+        "tests/tasks/test_trainable.py::test_c20_epochs_run_exactly_and_keep_what_was_asked",
+    ),
     "C21": (f"{LATER}::test_c21_one_request_with_several_kinds",),
     "C22": (f"{LATER}::test_c22_gold_of_a_sequence_is_of_everything_deleted",),
     "C23": (f"{LATER}::test_c23_gold_keys_tell_models_apart", f"{LATER}::test_c23_without_source_nothing_is_cached"),
@@ -132,12 +145,19 @@ def test_c03_a_deleted_node_has_content_only_until_it_is_unlinked():
     assert links.task.split(links.data, links.requests["nodes"]).forget_context == "unlinked"
 
 
-@pytest.mark.parametrize(("task", "request_", "source"), [
-    ("node_classification", "nodes", "removed"), ("node_classification", "features", "altered"),
-    ("node_classification", "edges", "affected"), ("link_prediction", "edges", "removed"),
-    ("link_prediction", "features", "altered"), ("link_prediction", "isolated node", "none"),
-    ("image_classification", "class", "removed"), ("recommendation", "items", "removed"),
-])
+@pytest.mark.parametrize(
+    ("task", "request_", "source"),
+    [
+        ("node_classification", "nodes", "removed"),
+        ("node_classification", "features", "altered"),
+        ("node_classification", "edges", "affected"),
+        ("link_prediction", "edges", "removed"),
+        ("link_prediction", "features", "altered"),
+        ("link_prediction", "isolated node", "none"),
+        ("image_classification", "class", "removed"),
+        ("recommendation", "items", "removed"),
+    ],
+)
 def test_c04_what_is_forgotten_is_stated(task, request_, source):
     result = tiny_case(task).unlearn("finetune", request_)
     assert result.forget_source == source and result.to_dict()["forget_source"] == source
@@ -177,8 +197,9 @@ def test_c07_ensembles_are_averaged_in_probability_space():
 
 
 class NeedsHistory(Unlearner):
-    tags: ClassVar[Tags] = Tags(key="needs_history", summary="Goes back to the initial weights.", citation="tests",
-                                needs_history=True)
+    tags: ClassVar[Tags] = Tags(
+        key="needs_history", summary="Goes back to the initial weights.", citation="tests", needs_history=True
+    )
 
     def _unlearn(self, run):
         start = run.task.new_model(run.split.data, seed=run.history.seed)

@@ -14,14 +14,7 @@ import torch
 from torch import nn
 
 import graphforget
-from graphforget.base import (
-    Ensemble,
-    Outcome,
-    Prepared,
-    Tags,
-    Unlearner,
-    load_model,
-)
+from graphforget.base import Ensemble, Outcome, Prepared, Tags, Unlearner, load_model
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import TASKS
@@ -34,9 +27,16 @@ from graphforget.unlearners import METHODS
 class TwoShards(Unlearner):
     """Exact by construction: two models, each trained on the examples whose hash sends them there."""
 
-    tags: ClassVar[Tags] = Tags(key="two_shards", summary="Two shards, one retrained.", citation="Bourtoule et al., S&P 2021",
-                                reads_forget=False, guarantee="exact", exact_reference="own", state_after="exact",
-                                tasks=frozenset({"image_classification"}))
+    tags: ClassVar[Tags] = Tags(
+        key="two_shards",
+        summary="Two shards, one retrained.",
+        citation="Bourtoule et al., S&P 2021",
+        reads_forget=False,
+        guarantee="exact",
+        exact_reference="own",
+        state_after="exact",
+        tasks=frozenset({"image_classification"}),
+    )
 
     def supports(self, task, request, model=None, history=None):
         reasons = super().supports(task, request, model, history)
@@ -97,10 +97,14 @@ def test_c17_operators_survive_copies_files_and_further_requests(tmp_path):
     assert torch.equal(predictions(case.task, copy.deepcopy(third.model), view), served(third))
 
 
-@pytest.mark.parametrize(("task", "kinds"), [
-    ("link_prediction", ("edge", "node_feature")), ("image_classification", ("class", "sample")),
-    ("recommendation", ("item", "user")),
-])
+@pytest.mark.parametrize(
+    ("task", "kinds"),
+    [
+        ("link_prediction", ("edge", "node_feature")),
+        ("image_classification", ("class", "sample")),
+        ("recommendation", ("item", "user")),
+    ],
+)
 def test_c21_one_request_with_several_kinds(task, kinds):
     case = tiny_case(task)
     request = case.requests["two kinds"]
@@ -156,8 +160,11 @@ def test_c23_gold_keys_tell_models_apart():
 
 def test_c23_without_source_nothing_is_cached():
     space: dict = {"nn": nn, "__name__": "made_in_a_shell"}
-    exec("class Shell(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.lin = nn.Linear(64, 3)\n"
-         "    def forward(self, x):\n        return self.lin(x.flatten(1))\n", space)
+    exec(
+        "class Shell(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.lin = nn.Linear(64, 3)\n"
+        "    def forward(self, x):\n        return self.lin(x.flatten(1))\n",
+        space,
+    )
     assert key_of(lambda d: space["Shell"]()) is None
     assert key_of(lambda d: space["Shell"](), cache_key="shell 1") != key_of(lambda d: space["Shell"](), cache_key="shell 2")
 

@@ -17,8 +17,15 @@ from graphforget.unlearners import METHODS
 # Checks that ran to a verdict over all tasks. A check that no longer runs, or a task that a method no longer supports, must
 # show here. A method without a line is held to what every method owes for the requests that it supports.
 MINIMUM = {
-    "d2dgn": 63, "finetune": 67, "gnndelete": 38, "gradient_ascent": 63, "identity": 65, "retrain": 71, "salun": 67,
-    "shadow_distill": 25, "unlink": 41,
+    "d2dgn": 63,
+    "finetune": 67,
+    "gnndelete": 38,
+    "gradient_ascent": 63,
+    "identity": 65,
+    "retrain": 71,
+    "salun": 67,
+    "shadow_distill": 25,
+    "unlink": 41,
 }
 # What may have nothing to say for a shipped method. Everything else must run wherever the method supports the task.
 MAY_NOT_APPLY = {"forgotten content unread", "exact", "declared frozen"}
@@ -79,11 +86,18 @@ def test_every_parameter_set_for_tests_passes(method):
 
 @pytest.mark.parametrize("task", TINY_TASKS)
 def test_no_two_methods_agree_in_weights_and_serving(task):
-    results = {m: r for m in METHODS for (_, name), r in report_of(m, task).results.items()
-               if name == next(iter(tiny_case(task).requests))}
+    results = {
+        m: r
+        for m in METHODS
+        for (_, name), r in report_of(m, task).results.items()
+        if name == next(iter(tiny_case(task).requests))
+    }
     assert len(results) >= 5, f"only {sorted(results)} serve the first request of '{task}'"
-    same = [(a, b) for a, b in itertools.combinations(results, 2)
-            if same_weights(results[a].model, results[b].model) and results[a].serving.same_as(results[b].serving)]
+    same = [
+        (a, b)
+        for a, b in itertools.combinations(results, 2)
+        if same_weights(results[a].model, results[b].model) and results[a].serving.same_as(results[b].serving)
+    ]
     assert same == []
 
 

@@ -27,6 +27,8 @@ def test_unknown_names_and_parameters_list_the_nearest():
 
 
 def test_importing_the_registry_is_light():
-    code = ("import sys, graphforget.datasets, graphforget.graphs; "
-            "print([m for m in ('torch_geometric', 'networkx', 'sklearn', 'scipy', 'pandas') if m in sys.modules])")
+    code = (
+        "import sys, graphforget.datasets, graphforget.graphs; "
+        "print([m for m in ('torch_geometric', 'networkx', 'sklearn', 'scipy', 'pandas') if m in sys.modules])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

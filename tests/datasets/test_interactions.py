@@ -35,7 +35,10 @@ def test_split_shares():
     rows = torch.cartesian_prod(torch.arange(3), torch.arange(20))
     parts = interactions.split_per_user(rows)
     assert {part: torch.bincount(p[:, 0]).tolist() for part, p in parts.items()} == {
-        "train": [16] * 3, "val": [2] * 3, "test": [2] * 3}
+        "train": [16] * 3,
+        "val": [2] * 3,
+        "test": [2] * 3,
+    }
     other = interactions.split_per_user(rows, seed=1)
     assert not torch.equal(parts["train"], other["train"])
     with pytest.raises(InputError, match="a sum of at most 1"):

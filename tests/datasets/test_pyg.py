@@ -22,9 +22,15 @@ def _raw_file(folder, name="roman_empire"):
     folder.mkdir(parents=True)
     ring = np.arange(NODES)
     masks = np.stack([np.roll(ring < 10, 10 * i) for i in range(3)])
-    np.savez(folder / f"{name}.npz", node_features=np.eye(NODES, 4, dtype=np.float32), node_labels=ring % 3,
-             edges=np.stack([ring, np.roll(ring, -1)], 1), train_masks=masks, val_masks=np.roll(masks, 10, 1),
-             test_masks=np.roll(masks, 20, 1))
+    np.savez(
+        folder / f"{name}.npz",
+        node_features=np.eye(NODES, 4, dtype=np.float32),
+        node_labels=ring % 3,
+        edges=np.stack([ring, np.roll(ring, -1)], 1),
+        train_masks=masks,
+        val_masks=np.roll(masks, 10, 1),
+        test_masks=np.roll(masks, 20, 1),
+    )
     return folder / f"{name}.npz"
 
 
@@ -130,8 +136,15 @@ def test_features_are_row_normalised_and_sparse_where_large(monkeypatch):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "sizes"), [("cora", (140, 500, 1000)), ("citeseer", (120, 500, 1000)),
-                                             ("citeseer_full", (2539, 847, 844)), ("minesweeper", (5000, 2500, 2500))])
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("cora", (140, 500, 1000)),
+        ("citeseer", (120, 500, 1000)),
+        ("citeseer_full", (2539, 847, 844)),
+        ("minesweeper", (5000, 2500, 2500)),
+    ],
+)
 def test_real_graphs(name, sizes, monkeypatch, tmp_path):
     if not os.environ.get("GRAPHFORGET_DATA"):
         pytest.skip("GRAPHFORGET_DATA is not set")

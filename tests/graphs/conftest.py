@@ -10,15 +10,22 @@ from torch import Tensor
 from graphforget.graphs import GraphData
 
 
-def make(edges: list[tuple[int, int]], num_nodes: int, *, undirected: bool, sparse: bool = False,
-         with_splits: bool = True) -> GraphData:
+def make(
+    edges: list[tuple[int, int]], num_nodes: int, *, undirected: bool, sparse: bool = False, with_splits: bool = True
+) -> GraphData:
     """A graph with features, labels and a node split; undirected edges are given once (their reverse is added)."""
     rows = [*edges, *((v, u) for u, v in edges if u != v)] if undirected else edges
     edge_index = torch.tensor(rows, dtype=torch.long).view(-1, 2).t()
     x = torch.arange(num_nodes * 3, dtype=torch.float32).view(num_nodes, 3) % 7
     splits = {"train": torch.arange(0, num_nodes, 2), "test": torch.arange(1, num_nodes, 2)} if with_splits else {}
-    return GraphData.create(edge_index, num_nodes, x=x.to_sparse_csr() if sparse else x, y=torch.arange(num_nodes) % 3,
-                            undirected=undirected, splits=splits)
+    return GraphData.create(
+        edge_index,
+        num_nodes,
+        x=x.to_sparse_csr() if sparse else x,
+        y=torch.arange(num_nodes) % 3,
+        undirected=undirected,
+        splits=splits,
+    )
 
 
 KINDS = {
@@ -31,8 +38,10 @@ KINDS = {
 }
 
 
-@pytest.fixture(params=[(kind, undirected) for kind in KINDS for undirected in (True, False)],
-                ids=lambda p: f"{p[0]}-{'undirected' if p[1] else 'directed'}")
+@pytest.fixture(
+    params=[(kind, undirected) for kind in KINDS for undirected in (True, False)],
+    ids=lambda p: f"{p[0]}-{'undirected' if p[1] else 'directed'}",
+)
 def any_graph(request) -> GraphData:
     """Each kind of graph, undirected and directed."""
     kind, undirected = request.param

@@ -37,8 +37,17 @@ def test_there_and_back_through_networkx_and_scipy_keeps_the_set_of_edges(data):
 
 def test_pyg_masks_labels_and_features():
     train = torch.tensor([True, False, False])
-    data = as_graph(Data(x=torch.eye(3), y=torch.tensor([[0], [1], [4]]), edge_index=EDGES, train_mask=train, test_mask=~train,
-                         edge_label_index=torch.tensor([[0], [2]])), name="mine")
+    data = as_graph(
+        Data(
+            x=torch.eye(3),
+            y=torch.tensor([[0], [1], [4]]),
+            edge_index=EDGES,
+            train_mask=train,
+            test_mask=~train,
+            edge_label_index=torch.tensor([[0], [2]]),
+        ),
+        name="mine",
+    )
     assert {part: ids.tolist() for part, ids in data.splits.items()} == {"train": [0], "test": [1, 2]}
     assert data.undirected and data.num_classes == 5 and data.name == "mine"
     assert not as_graph(Data(edge_index=EDGES[:, :1], num_nodes=3)).undirected

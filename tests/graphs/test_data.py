@@ -154,8 +154,10 @@ WRONG = {
     "splits mixed": ({"splits": {"train": torch.tensor([0]), "val": torch.tensor([[0, 2]])}}, "mixes node ids"),
     "train pairs": ({"splits": {"train": torch.tensor([[0, 2]])}}, "training pairs of a link task are the edges"),
     "test edge known": ({"splits": {"test": torch.tensor([[1, 0]])}}, r"pairs \(0, 1\) of split 'test' are also in the training"),
-    "negative is edge": ({"splits": {"val": torch.tensor([[0, 2]]), "val_neg": torch.tensor([[2, 0]])}},
-                         r"pairs \(0, 2\) of split 'val_neg' are also in"),
+    "negative is edge": (
+        {"splits": {"val": torch.tensor([[0, 2]]), "val_neg": torch.tensor([[2, 0]])}},
+        r"pairs \(0, 2\) of split 'val_neg' are also in",
+    ),
     "no label": ({"y": torch.tensor([0, -1, 1]), "splits": {"train": torch.tensor([0, 1])}}, "training nodes 1 have no label"),
     "names": ({"node_names": ("a",)}, "node_names has 1 entries but the graph has 3 nodes"),
     "rule and edges": ({"x": X, "edge_rule": KNNRule(1)}, "makes its edges from x"),

@@ -29,9 +29,16 @@ def fresh(data: GraphData, gone: set[int]) -> GraphData:
         x[mask] = float("nan")
     left = {part: [i for i in ids.tolist() if i not in gone] for part, ids in data.splits.items()}
     splits = {part: torch.tensor(ids, dtype=torch.long) for part, ids in left.items()}
-    return GraphData.create(torch.tensor(edges, dtype=torch.long).view(-1, 2).t(), data.num_nodes, x=x,
-                            y=torch.tensor([-1 if i in gone else label for i, label in enumerate(data.y.tolist())]),
-                            undirected=data.undirected, splits=splits, alive=~mask, num_classes=data.num_classes)
+    return GraphData.create(
+        torch.tensor(edges, dtype=torch.long).view(-1, 2).t(),
+        data.num_nodes,
+        x=x,
+        y=torch.tensor([-1 if i in gone else label for i, label in enumerate(data.y.tolist())]),
+        undirected=data.undirected,
+        splits=splits,
+        alive=~mask,
+        num_classes=data.num_classes,
+    )
 
 
 @settings(deadline=None, max_examples=30)
@@ -84,8 +91,11 @@ def test_the_unlinked_state_keeps_content():
 
 
 def test_pair_splits_lose_what_touches_a_node_and_removed_positives():
-    data = GraphData.create(torch.tensor([[0, 1], [1, 0]]), 5, splits={
-        "val": torch.tensor([[1, 2], [3, 4]]), "val_neg": torch.tensor([[0, 2], [1, 4]]), "test": torch.tensor([[0, 3]])})
+    data = GraphData.create(
+        torch.tensor([[0, 1], [1, 0]]),
+        5,
+        splits={"val": torch.tensor([[1, 2], [3, 4]]), "val_neg": torch.tensor([[0, 2], [1, 4]]), "test": torch.tensor([[0, 3]])},
+    )
     edited = remove_nodes(data, [2])
     parts = {part: rows.tolist() for part, rows in edited.splits.items()}
     assert parts == {"val": [[3, 4]], "val_neg": [[1, 4]], "test": [[0, 3]]}

@@ -38,4 +38,4 @@ def test_both_directions_and_neighbour_lists(pairs):
     edge_index = both_directions(_tensor(pairs), 7)
     assert [tuple(edge) for edge in edge_index.t().tolist()] == expected
     rowptr, col = neighbour_lists(_tensor(pairs).t(), 7)
-    assert [col[rowptr[i]:rowptr[i + 1]].tolist() for i in range(7)] == [[v for u, v in expected if u == i] for i in range(7)]
+    assert [col[rowptr[i] : rowptr[i + 1]].tolist() for i in range(7)] == [[v for u, v in expected if u == i] for i in range(7)]

@@ -13,10 +13,12 @@ def brute(x, alive, k, metric):
     edges = set()
     live = [i for i in range(len(x)) if alive[i] and x[i].abs().sum() > 0]
     for i in live:
+
         def distance(j, i=i):
             if metric == "cosine":
                 return round(2 - 2 * float(torch.cosine_similarity(x[i].double(), x[j].double(), dim=0)), 6)
             return float(((x[i] - x[j]) ** 2).sum())
+
         for j in sorted((j for j in live if j != i), key=lambda j: (distance(j), j))[:k]:
             edges |= {(i, j), (j, i)}
     return sorted(edges)
@@ -50,7 +52,8 @@ def test_chunks_do_not_change_the_result(monkeypatch):
 def test_ties_go_to_the_smaller_id_whatever_the_rounding(metric):
     x = torch.tensor([[0.1, 0.7, 0.3]]).repeat(40, 1)
     assert [tuple(e) for e in KNNRule(2, metric).build(x, torch.ones(40, dtype=torch.bool)).t().tolist()] == sorted(
-        {edge for i in range(40) for j in [j for j in range(4) if j != i][:2] for edge in ((i, j), (j, i))})
+        {edge for i in range(40) for j in [j for j in range(4) if j != i][:2] for edge in ((i, j), (j, i))}
+    )
 
 
 def test_sparse_features_give_the_same_graph():

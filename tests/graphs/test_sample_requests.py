@@ -24,12 +24,22 @@ def _nodes() -> GraphData:
     graph = nx.ring_of_cliques(4, 5)
     data = as_graph(graph, x=torch.eye(20), y=torch.arange(20) % 2)
     edges = torch.cat([data.edge_index, torch.tensor([[2, 6], [6, 2]])], 1)  # two nodes of the largest degree
-    return as_graph(edges, num_nodes=20, x=data.x, y=data.y,
-                    splits={"train": torch.arange(0, 20, 2), "val": torch.tensor([1, 3]), "test": torch.arange(5, 20, 2)})
+    return as_graph(
+        edges,
+        num_nodes=20,
+        x=data.x,
+        y=data.y,
+        splits={"train": torch.arange(0, 20, 2), "val": torch.tensor([1, 3]), "test": torch.arange(5, 20, 2)},
+    )
 
 
-EDGE_SAMPLERS = [sample_requests.random_edges, sample_requests.inside_edges, sample_requests.outside_edges,
-                 sample_requests.hub_edges, sample_requests.community_edges]
+EDGE_SAMPLERS = [
+    sample_requests.random_edges,
+    sample_requests.inside_edges,
+    sample_requests.outside_edges,
+    sample_requests.hub_edges,
+    sample_requests.community_edges,
+]
 NODE_SAMPLERS = [sample_requests.random_nodes, sample_requests.hub_nodes, sample_requests.community_nodes]
 
 

@@ -23,17 +23,20 @@ def test_create_makes_pairs_canonical():
     assert isinstance(data, Data)
 
 
-@pytest.mark.parametrize("splits, sizes, sentence", [
-    ({"val": [[0, 0]]}, {}, "at least 'train'"),
-    ([[0, 0]], {}, "at least 'train'"),
-    ({"train": []}, {}, "'train' is empty"),
-    ({"train": [[0, 1, 2]]}, {}, "one pair per row"),
-    ({"train": [[0.5, 1.0]]}, {}, "must be integers"),
-    ({"train": [[-1, 1]]}, {}, "must not be negative"),
-    ({"train": [[0, 1]], "test": [[0, 1]]}, {}, r"\(0, 1\) are in more than one split"),
-    ({"train": [[3, 1]]}, {"num_users": 3}, "name user 3, but num_users is 3"),
-    ({"train": [[0, 9]]}, {"num_items": 4}, "name item 9, but num_items is 4"),
-])
+@pytest.mark.parametrize(
+    "splits, sizes, sentence",
+    [
+        ({"val": [[0, 0]]}, {}, "at least 'train'"),
+        ([[0, 0]], {}, "at least 'train'"),
+        ({"train": []}, {}, "'train' is empty"),
+        ({"train": [[0, 1, 2]]}, {}, "one pair per row"),
+        ({"train": [[0.5, 1.0]]}, {}, "must be integers"),
+        ({"train": [[-1, 1]]}, {}, "must not be negative"),
+        ({"train": [[0, 1]], "test": [[0, 1]]}, {}, r"\(0, 1\) are in more than one split"),
+        ({"train": [[3, 1]]}, {"num_users": 3}, "name user 3, but num_users is 3"),
+        ({"train": [[0, 9]]}, {"num_items": 4}, "name item 9, but num_items is 4"),
+    ],
+)
 def test_bad_input_is_refused_in_a_sentence(splits, sizes, sentence):
     with pytest.raises(InputError, match=sentence):
         Interactions.create(splits, **sizes)

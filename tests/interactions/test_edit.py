@@ -44,12 +44,15 @@ def test_edits_commute(data):
     assert one.digest() == two.digest()
 
 
-@pytest.mark.parametrize("edit, ids, sentence", [
-    (remove_users, [7], "unknown users 7: 'interactions' has users 0 to 2"),
-    (remove_items, [5], "unknown items 5"),
-    (remove_pairs, [[1, 3]], r"unknown interactions \(1, 3\): they are in no part"),
-    (remove_pairs, [[9, 0]], r"unknown interactions \(9, 0\): 'interactions' has users 0 to 2"),
-])
+@pytest.mark.parametrize(
+    "edit, ids, sentence",
+    [
+        (remove_users, [7], "unknown users 7: 'interactions' has users 0 to 2"),
+        (remove_items, [5], "unknown items 5"),
+        (remove_pairs, [[1, 3]], r"unknown interactions \(1, 3\): they are in no part"),
+        (remove_pairs, [[9, 0]], r"unknown interactions \(9, 0\): 'interactions' has users 0 to 2"),
+    ],
+)
 def test_unknown_ids_are_named(data, edit, ids, sentence):
     with pytest.raises(InputError, match=sentence):
         edit(data, ids)

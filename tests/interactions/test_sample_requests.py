@@ -30,13 +30,16 @@ def test_only_what_exists_is_drawn(data):
     assert min(drawn) >= 3 and max(drawn) < 12  # users 12 and 13 have no interaction
 
 
-@pytest.mark.parametrize("size, sentence", [
-    ("3", "a count .2. or a share"),
-    (True, "a count .2. or a share"),
-    (1.5, "a share must lie between 0 and 1"),
-    (0, "at least 1, got 0"),
-    (13, "cannot draw 13: there are 12 users; give a size of at most 12"),
-])
+@pytest.mark.parametrize(
+    "size, sentence",
+    [
+        ("3", "a count .2. or a share"),
+        (True, "a count .2. or a share"),
+        (1.5, "a share must lie between 0 and 1"),
+        (0, "at least 1, got 0"),
+        (13, "cannot draw 13: there are 12 users; give a size of at most 12"),
+    ],
+)
 def test_bad_sizes_are_refused(data, size, sentence):
     with pytest.raises(InputError, match=sentence):
         random_users(data, size)

@@ -9,7 +9,7 @@ from graphforget.kernels.backends import cpu_sum, csr_sum, reference_sum, row_ma
 def power_law(n, d, dtype):
     generator = torch.Generator().manual_seed(0)
     degree = (n / torch.arange(1, n + 1)).long()
-    degree[n // 2:] = 0
+    degree[n // 2 :] = 0
     rowptr = torch.cat([torch.zeros(1, dtype=torch.long), degree.cumsum(0)])
     col = torch.randint(n, (int(rowptr[-1]),), generator=generator)
     weight = torch.randn(col.numel(), generator=generator, dtype=dtype)

@@ -114,17 +114,20 @@ def test_moving_and_casting():
     assert a.to("meta").device.type == "meta"
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda: SparseGraph.from_edge_index(torch.tensor([[0, 3], [1, 1]]), 3), "ids must lie in 0..2"),
-    (lambda: SparseGraph.from_edge_index(torch.tensor([[0, -1], [1, 1]]), 3), "from -1"),
-    (lambda: SparseGraph.from_edge_index(torch.rand(2, 3), 3), r"shape \[2, E\]"),
-    (lambda: SparseGraph.from_edge_index(torch.zeros(2, 2, dtype=torch.long), 3, torch.ones(3)), "one value per edge"),
-    (lambda: SparseGraph.from_csr(torch.eye(2)), "to_sparse_csr"),
-    (lambda: SparseGraph.from_dense(torch.eye(2).long()), "floating-point"),
-    (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0], dtype=torch.int32)), "both int32"),
-    (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([1])), "floating-point vector"),
-    (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), num_cols=4).gcn_norm(), "square"),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: SparseGraph.from_edge_index(torch.tensor([[0, 3], [1, 1]]), 3), "ids must lie in 0..2"),
+        (lambda: SparseGraph.from_edge_index(torch.tensor([[0, -1], [1, 1]]), 3), "from -1"),
+        (lambda: SparseGraph.from_edge_index(torch.rand(2, 3), 3), r"shape \[2, E\]"),
+        (lambda: SparseGraph.from_edge_index(torch.zeros(2, 2, dtype=torch.long), 3, torch.ones(3)), "one value per edge"),
+        (lambda: SparseGraph.from_csr(torch.eye(2)), "to_sparse_csr"),
+        (lambda: SparseGraph.from_dense(torch.eye(2).long()), "floating-point"),
+        (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0], dtype=torch.int32)), "both int32"),
+        (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([1])), "floating-point vector"),
+        (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), num_cols=4).gcn_norm(), "square"),
+    ],
+)
 def test_bad_input_is_named(make, words):
     with pytest.raises(InputError, match=words):
         make()

@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from graphforget.exceptions import InputError
-from graphforget.kernels import (
-    SparseGraph,
-    edge_scores,
-    edge_softmax,
-    linear,
-    pair_scores,
-    sddmm,
-    spmm,
-    sum_edges,
-)
+from graphforget.kernels import SparseGraph, edge_scores, edge_softmax, linear, pair_scores, sddmm, spmm, sum_edges
 
 
 @st.composite
@@ -155,17 +146,20 @@ def test_the_same_bits_twice():
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: spmm(rectangular(), torch.ones(3, 2)), r"one row per column of the graph \(4\)"),
-    (lambda: spmm(rectangular(), torch.ones(4)), "matrix"),
-    (lambda: spmm(rectangular(), torch.ones(4, 2).long()), "floating-point"),
-    (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean' or 'max'"),
-    (lambda: sddmm(rectangular(), torch.ones(4, 2), torch.ones(3, 2)), r"\[3, d\] and \[4, d\]"),
-    (lambda: edge_softmax(rectangular(), torch.ones(4)), "E = 5"),
-    (lambda: pair_scores(torch.ones(3, 2), torch.zeros(2, 3, dtype=torch.long)), r"\.t\(\)"),
-    (lambda: pair_scores(torch.ones(3), torch.zeros(1, 2, dtype=torch.long)), r"\[N, d\]"),
-    (lambda: pair_scores(torch.ones(3, 2), torch.zeros(1, 2, dtype=torch.long), chunk=0), "at least 1"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: spmm(rectangular(), torch.ones(3, 2)), r"one row per column of the graph \(4\)"),
+        (lambda: spmm(rectangular(), torch.ones(4)), "matrix"),
+        (lambda: spmm(rectangular(), torch.ones(4, 2).long()), "floating-point"),
+        (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean' or 'max'"),
+        (lambda: sddmm(rectangular(), torch.ones(4, 2), torch.ones(3, 2)), r"\[3, d\] and \[4, d\]"),
+        (lambda: edge_softmax(rectangular(), torch.ones(4)), "E = 5"),
+        (lambda: pair_scores(torch.ones(3, 2), torch.zeros(2, 3, dtype=torch.long)), r"\.t\(\)"),
+        (lambda: pair_scores(torch.ones(3), torch.zeros(1, 2, dtype=torch.long)), r"\[N, d\]"),
+        (lambda: pair_scores(torch.ones(3, 2), torch.zeros(1, 2, dtype=torch.long), chunk=0), "at least 1"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     with pytest.raises(InputError, match=words):
         call()

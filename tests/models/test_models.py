@@ -20,7 +20,9 @@ def test_unknown_names_are_attribute_errors():
 
 
 def test_importing_every_model_leaves_torch_geometric_alone():
-    code = ("import sys, graphforget.models as m; assert 'graphforget.kernels' not in sys.modules; "
-            "[getattr(m, n) for n in m.__all__]; "
-            "sys.exit(int(any(x in sys.modules for x in ('torch_geometric', 'scipy', 'pandas', 'sklearn'))))")
+    code = (
+        "import sys, graphforget.models as m; assert 'graphforget.kernels' not in sys.modules; "
+        "[getattr(m, n) for n in m.__all__]; "
+        "sys.exit(int(any(x in sys.modules for x in ('torch_geometric', 'scipy', 'pandas', 'sklearn'))))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

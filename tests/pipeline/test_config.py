@@ -9,7 +9,8 @@ import yaml
 
 from graphforget.exceptions import InputError
 from graphforget.pipeline.config import RunConfig, load_config
-from tests.pipeline.conftest import small_config
+
+from .conftest import small_config
 
 SHIPPED = sorted(p.stem for p in (Path(load_config.__code__.co_filename).parent / "recipes").glob("*.yaml"))
 

@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from graphforget.exceptions import InputError
 from graphforget.pipeline.files import read_data
 from graphforget.testing.tiny import tiny_data
-from tests.pipeline.conftest import write_links
+
+from .conftest import write_links
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])

@@ -10,7 +10,8 @@ import pytest
 from graphforget.exceptions import InputError
 from graphforget.pipeline.config import load_config
 from graphforget.pipeline.folder import Status, git_commit, open_folder, read_report
-from tests.pipeline.conftest import small_config
+
+from .conftest import small_config
 
 
 def test_the_newest_folder_of_the_same_configuration_is_continued(tmp_path: Path) -> None:

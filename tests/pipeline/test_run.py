@@ -17,7 +17,8 @@ import yaml
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.pipeline import STAGES, load_result, run
 from graphforget.pipeline.files import read_data
-from tests.pipeline.conftest import small_config
+
+from .conftest import small_config
 
 # Runs the recipe, but stops for good once a given stage is noted as finished, so that the test can kill it there.
 CHILD = """

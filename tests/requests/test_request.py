@@ -48,17 +48,20 @@ def test_the_callers_ids_are_not_kept_by_reference():
     assert request.ids("node").tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(("ids", "kind", "sentence"), [
-    ([], "node", "names no node: give at least one id"),
-    ([0.5], "node", "must be integers, got dtype float32"),
-    (["a"], "node", "must be integers, got list"),
-    ([-1, 3], "node", "must not be negative, got -1"),
-    ([[0, 1]], "node", r"one-dimensional, shape \[n\]; got shape \[1, 2\]"),
-    ([0, 1], "edge", r"one pair per row, shape \[n, 2\]; got shape \[2\]"),
-    ([[0, 1, 2]], "interaction", r"shape \[n, 2\]; got shape \[1, 3\]"),
-    ([True, False], "edge", "boolean tensor"),
-    ([False, False], "node", "names no node"),
-])
+@pytest.mark.parametrize(
+    ("ids", "kind", "sentence"),
+    [
+        ([], "node", "names no node: give at least one id"),
+        ([0.5], "node", "must be integers, got dtype float32"),
+        (["a"], "node", "must be integers, got list"),
+        ([-1, 3], "node", "must not be negative, got -1"),
+        ([[0, 1]], "node", r"one-dimensional, shape \[n\]; got shape \[1, 2\]"),
+        ([0, 1], "edge", r"one pair per row, shape \[n, 2\]; got shape \[2\]"),
+        ([[0, 1, 2]], "interaction", r"shape \[n, 2\]; got shape \[1, 3\]"),
+        ([True, False], "edge", "boolean tensor"),
+        ([False, False], "node", "names no node"),
+    ],
+)
 def test_bad_ids_are_refused_in_one_sentence(ids, kind, sentence):
     with pytest.raises(InputError, match=sentence):
         as_ids(ids, kind)
@@ -90,18 +93,25 @@ def test_json_round_trip(ids):
 
 
 def test_every_kind_survives_the_round_trip():
-    targets = tuple(Target(k, [[0, 1]] if k in ("edge", "interaction") else [2], name="text" if k == "modality" else None)
-                    for k in KINDS)
+    targets = tuple(
+        Target(k, [[0, 1]] if k in ("edge", "interaction") else [2], name="text" if k == "modality" else None) for k in KINDS
+    )
     request = DeletionRequest(targets)
     again = DeletionRequest.from_dict(json.loads(json.dumps(request.to_dict())))
     assert again == request and again.kinds == tuple(sorted(KINDS)) and again.of("modality")[0].name == "text"
 
 
 def test_digest_tells_kinds_columns_names_and_ids_apart():
-    requests = [DeletionRequest.nodes([1]), DeletionRequest.nodes([2]), DeletionRequest.users([1]),
-                DeletionRequest.node_features([1]), DeletionRequest.node_features([1], [0]),
-                *(DeletionRequest((Target("modality", [1], name=name),)) for name in ("text", "image")),
-                DeletionRequest.edges(pairs=[[1, 2]]), DeletionRequest.interactions([[1, 2]])]
+    requests = [
+        DeletionRequest.nodes([1]),
+        DeletionRequest.nodes([2]),
+        DeletionRequest.users([1]),
+        DeletionRequest.node_features([1]),
+        DeletionRequest.node_features([1], [0]),
+        *(DeletionRequest((Target("modality", [1], name=name),)) for name in ("text", "image")),
+        DeletionRequest.edges(pairs=[[1, 2]]),
+        DeletionRequest.interactions([[1, 2]]),
+    ]
     assert len({r.digest() for r in requests}) == len(requests)
 
 
@@ -124,7 +134,8 @@ def test_union_merges_targets_of_one_kind_and_keeps_columns_apart():
     apart = DeletionRequest.node_features([1], [0]) | DeletionRequest.node_features([2], [1])
     assert len(apart.targets) == 2 and apart.ids("node_feature").tolist() == [1, 2]
     assert union([DeletionRequest.nodes([1]), DeletionRequest.nodes([2]), DeletionRequest.users([5])]) == (
-        DeletionRequest.users([5]) | DeletionRequest.nodes([1, 2]))
+        DeletionRequest.users([5]) | DeletionRequest.nodes([1, 2])
+    )
 
 
 def test_edges_as_edge_index_and_as_pairs_are_the_same():
@@ -139,36 +150,45 @@ def test_summary_and_length():
     assert request.ids("interaction").shape == (0, 2) and request.ids("user").shape == (0,)
 
 
-@pytest.mark.parametrize(("make", "sentence"), [
-    (lambda: DeletionRequest(()), "needs at least one target"),
-    (lambda: DeletionRequest(([1],)), "targets must be Target objects, got list"),
-    (lambda: Target("nod", [1]), "unknown target kind 'nod': did you mean 'node'"),
-    (lambda: Target("node", [1], columns=(1,)), "columns belong to node_feature targets, not to 'node'"),
-    (lambda: Target("node_feature", [1], columns=(-1,)), "feature columns must not be negative"),
-    (lambda: Target("node_feature", [1], columns=("a",)), "columns must be a sequence of integers"),
-    (lambda: DeletionRequest.edges(), r"either edge_index of shape \[2, n\] or pairs"),
-    (lambda: DeletionRequest.edges([[0], [1]], pairs=[[0, 1]]), "either edge_index"),
-    (lambda: DeletionRequest.edges([[0, 1], [2, 3], [4, 5]]), r"shape \[2, n\], got \[3, 2\]; one edge per row is"),
-    (lambda: DeletionRequest.edges([[0, 1], [2]]), "rectangular array of integers"),
-    (lambda: DeletionRequest.edges([1, 2]), r"shape \[2, n\], got \[2\]"),
-])
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: DeletionRequest(()), "needs at least one target"),
+        (lambda: DeletionRequest(([1],)), "targets must be Target objects, got list"),
+        (lambda: Target("nod", [1]), "unknown target kind 'nod': did you mean 'node'"),
+        (lambda: Target("node", [1], columns=(1,)), "columns belong to node_feature targets, not to 'node'"),
+        (lambda: Target("node_feature", [1], columns=(-1,)), "feature columns must not be negative"),
+        (lambda: Target("node_feature", [1], columns=("a",)), "columns must be a sequence of integers"),
+        (lambda: DeletionRequest.edges(), r"either edge_index of shape \[2, n\] or pairs"),
+        (lambda: DeletionRequest.edges([[0], [1]], pairs=[[0, 1]]), "either edge_index"),
+        (lambda: DeletionRequest.edges([[0, 1], [2, 3], [4, 5]]), r"shape \[2, n\], got \[3, 2\]; one edge per row is"),
+        (lambda: DeletionRequest.edges([[0, 1], [2]]), "rectangular array of integers"),
+        (lambda: DeletionRequest.edges([1, 2]), r"shape \[2, n\], got \[2\]"),
+    ],
+)
 def test_bad_requests_are_refused_in_one_sentence(make, sentence):
     with pytest.raises(InputError, match=sentence):
         make()
 
 
-@pytest.mark.parametrize(("text", "sentence"), [
-    ("{", "not valid JSON"),
-    ("[]", "JSON object with a list 'targets'"),
-    ('{"targets": {}}', "a list 'targets'"),
-    ('{"targets": []}', "needs at least one target"),
-    ('{"targets": [{"kind": "node"}]}', "target 0 of the request needs 'kind' and 'ids'"),
-    ('{"targets": [{"kind": "node", "ids": [1], "colums": []}]}', "unknown key 'colums': did you mean 'columns'"),
-    ('{"targets": [{"kind": "node", "ids": [1]}], "notes": ""}', "a request has an unknown key 'notes': did you mean 'note'"),
-    ('{"targets": [{"kind": "node_feature", "ids": [1], "columns": 3}]}', "'columns' of target 0 must be a list"),
-    ('{"targets": [{"kind": "node", "ids": [1]}], "format": "other/2"}', "format 'other/2', expected 'graphforget.request/1'"),
-    ('{"targets": [{"kind": ["node"], "ids": [1]}]}', "unknown target kind"),
-])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "not valid JSON"),
+        ("[]", "JSON object with a list 'targets'"),
+        ('{"targets": {}}', "a list 'targets'"),
+        ('{"targets": []}', "needs at least one target"),
+        ('{"targets": [{"kind": "node"}]}', "target 0 of the request needs 'kind' and 'ids'"),
+        ('{"targets": [{"kind": "node", "ids": [1], "colums": []}]}', "unknown key 'colums': did you mean 'columns'"),
+        ('{"targets": [{"kind": "node", "ids": [1]}], "notes": ""}', "a request has an unknown key 'notes': did you mean 'note'"),
+        ('{"targets": [{"kind": "node_feature", "ids": [1], "columns": 3}]}', "'columns' of target 0 must be a list"),
+        (
+            '{"targets": [{"kind": "node", "ids": [1]}], "format": "other/2"}',
+            "format 'other/2', expected 'graphforget.request/1'",
+        ),
+        ('{"targets": [{"kind": ["node"], "ids": [1]}]}', "unknown target kind"),
+    ],
+)
 def test_bad_documents_are_refused_in_one_sentence(text, sentence):
     with pytest.raises(InputError, match=sentence):
         DeletionRequest.from_json(text)

@@ -18,17 +18,36 @@ class Slots:
     lineage: Lineage | None = None
 
 
-def make(data=None, *, removed=(1, 3), altered=(), affected=(), retain=(0, 2, 4), readable=None, request=None, unlink="original",
-         calls=None):
+def make(
+    data=None,
+    *,
+    removed=(1, 3),
+    altered=(),
+    affected=(),
+    retain=(0, 2, 4),
+    readable=None,
+    request=None,
+    unlink="original",
+    calls=None,
+):
     def forget(lineage):
         if calls is not None:
             calls.append("forget")
         return Slots(tuple(retain), lineage)
 
     ids = [torch.tensor(part, dtype=torch.long) for part in (removed, altered, affected, retain)]
-    return ForgetSplit(request=request or DeletionRequest.nodes([1, 3]), data=data or Slots((0, 1, 2, 3, 4)), unlink=unlink,
-                       forget=forget, removed=ids[0], altered=ids[1], affected=ids[2], retain=ids[3],
-                       readable=None if readable is None else torch.tensor(readable), deny={"node": ids[0]})
+    return ForgetSplit(
+        request=request or DeletionRequest.nodes([1, 3]),
+        data=data or Slots((0, 1, 2, 3, 4)),
+        unlink=unlink,
+        forget=forget,
+        removed=ids[0],
+        altered=ids[1],
+        affected=ids[2],
+        retain=ids[3],
+        readable=None if readable is None else torch.tensor(readable),
+        deny={"node": ids[0]},
+    )
 
 
 def test_data_of_the_other_contexts_is_made_once_and_only_when_asked():
@@ -50,12 +69,15 @@ def test_unlinked_data_can_be_its_own():
     assert make(unlink=lambda: marker).view("removed", on="unlinked").data is marker
 
 
-@pytest.mark.parametrize(("parts", "source", "ids"), [
-    ({}, "removed", [1, 3]),
-    ({"removed": (), "altered": (2,), "affected": (4,)}, "altered", [2]),
-    ({"removed": (), "affected": (4,)}, "affected", [4]),
-    ({"removed": ()}, "none", []),
-])
+@pytest.mark.parametrize(
+    ("parts", "source", "ids"),
+    [
+        ({}, "removed", [1, 3]),
+        ({"removed": (), "altered": (2,), "affected": (4,)}, "altered", [2]),
+        ({"removed": (), "affected": (4,)}, "affected", [4]),
+        ({"removed": ()}, "none", []),
+    ],
+)
 def test_forget_means_removed_else_altered_else_affected(parts, source, ids):
     split = make(**parts)
     assert split.forget_source == source and split.index("forget").tolist() == ids
@@ -85,11 +107,14 @@ def test_only_retained_views_draw_negatives():
     assert {split.view(p, on="original").negatives for p in ("forget", "removed", "affected", "altered")} == {"none"}
 
 
-@pytest.mark.parametrize(("call", "sentence"), [
-    (lambda s: s.view("forget", on="retain"), "unknown context 'retain': choose one of original, unlinked, retained"),
-    (lambda s: s.view("forgot", on="original"), "unknown part 'forgot': choose one of forget, removed"),
-    (lambda s: s.index("test"), "unknown part 'test'"),
-])
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda s: s.view("forget", on="retain"), "unknown context 'retain': choose one of original, unlinked, retained"),
+        (lambda s: s.view("forgot", on="original"), "unknown part 'forgot': choose one of forget, removed"),
+        (lambda s: s.index("test"), "unknown part 'test'"),
+    ],
+)
 def test_unknown_names_are_refused(call, sentence):
     with pytest.raises(ViewError, match=sentence):
         call(make())

@@ -56,8 +56,12 @@ def node_data() -> GraphData:
 def link_data() -> GraphData:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(24, 5, generator=generator)
-    splits = {"val": torch.tensor([[0, 5], [3, 8], [10, 14]]), "val_neg": torch.tensor([[0, 12], [4, 15], [2, 20]]),
-              "test": torch.tensor([[1, 6], [9, 13]]), "test_neg": torch.tensor([[1, 17], [7, 19]])}
+    splits = {
+        "val": torch.tensor([[0, 5], [3, 8], [10, 14]]),
+        "val_neg": torch.tensor([[0, 12], [4, 15], [2, 20]]),
+        "test": torch.tensor([[1, 6], [9, 13]]),
+        "test_neg": torch.tensor([[1, 17], [7, 19]]),
+    }
     return GraphData.create(_ring(24), 24, x=x, splits=splits, name="ring")
 
 

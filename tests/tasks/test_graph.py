@@ -180,23 +180,28 @@ def test_c22_sequences_and_what_is_already_forgotten(task, node_data):
     assert two.retain_data.lineage.digests == (one.request.digest(), two.request.digest())
     batch = task.split(node_data, first | second)
     assert two.retain_data.digest() == batch.retain_data.digest()
-    for again, sentence in ((DeletionRequest.nodes([0]), "nodes 0 are already forgotten"),
-                            (DeletionRequest.edges([[5], [4]]), r"edges \(4, 5\) are already forgotten"),
-                            (DeletionRequest.edges([[0], [1]]), r"edges \(0, 1\) are already forgotten"),
-                            (DeletionRequest.node_features([9], columns=[2]), "features of nodes 9 are already forgotten")):
+    for again, sentence in (
+        (DeletionRequest.nodes([0]), "nodes 0 are already forgotten"),
+        (DeletionRequest.edges([[5], [4]]), r"edges \(4, 5\) are already forgotten"),
+        (DeletionRequest.edges([[0], [1]]), r"edges \(0, 1\) are already forgotten"),
+        (DeletionRequest.node_features([9], columns=[2]), "features of nodes 9 are already forgotten"),
+    ):
         with pytest.raises(InputError, match=sentence):
             task.split(two.retain_data, again)
 
 
-@pytest.mark.parametrize("request_, sentence", [
-    (DeletionRequest.nodes([24]), "unknown nodes 24: the graph has nodes 0 to 23"),
-    (DeletionRequest.edges([[0], [40]]), "unknown nodes 40 in the requested edges"),
-    (DeletionRequest.edges([[0], [12]]), r"unknown edges \(0, 12\): they are not in the graph"),
-    (DeletionRequest.node_features([1], columns=[5]), "unknown feature column 5: x has columns 0 to 4"),
-    (DeletionRequest.node_classes([3]), "unknown class 3"),
-    (DeletionRequest.nodes(list(range(24))), "removes every node"),
-    (DeletionRequest.users([0]), "cannot forget 'user' targets"),
-])
+@pytest.mark.parametrize(
+    "request_, sentence",
+    [
+        (DeletionRequest.nodes([24]), "unknown nodes 24: the graph has nodes 0 to 23"),
+        (DeletionRequest.edges([[0], [40]]), "unknown nodes 40 in the requested edges"),
+        (DeletionRequest.edges([[0], [12]]), r"unknown edges \(0, 12\): they are not in the graph"),
+        (DeletionRequest.node_features([1], columns=[5]), "unknown feature column 5: x has columns 0 to 4"),
+        (DeletionRequest.node_classes([3]), "unknown class 3"),
+        (DeletionRequest.nodes(list(range(24))), "removes every node"),
+        (DeletionRequest.users([0]), "cannot forget 'user' targets"),
+    ],
+)
 def test_bad_requests_are_refused_in_a_sentence(task, node_data, request_, sentence):
     with pytest.raises(InputError, match=sentence):
         task.split(node_data, request_)

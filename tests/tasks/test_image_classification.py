@@ -73,7 +73,7 @@ def test_c21_samples_and_classes_together(task, samples):
 
 
 def test_c22_a_second_request_starts_where_the_first_ended(task, samples):
-    a, b = (DeletionRequest.samples(samples.splits["train"][i:i + 2]) for i in (0, 2))
+    a, b = (DeletionRequest.samples(samples.splits["train"][i : i + 2]) for i in (0, 2))
     second = task.split(task.split(samples, a).retain_data, b)
     assert second.root[0] is samples and second.root[1] == a | b
     assert second.retain_data.digest() == task.split(samples, a | b).retain_data.digest()
@@ -84,12 +84,15 @@ def test_c22_a_second_request_starts_where_the_first_ended(task, samples):
         task.split(gone, DeletionRequest.classes([1]))
 
 
-@pytest.mark.parametrize("request_, sentence", [
-    (DeletionRequest.samples([60]), "unknown samples 60: the data has samples 0 to 59"),
-    (DeletionRequest.classes([3]), "unknown class 3"),
-    (DeletionRequest.classes([0, 1, 2]), "nothing would be left"),
-    (DeletionRequest.edges(pairs=[[0, 1]]), "cannot forget 'edge' targets; it knows class, sample"),
-])
+@pytest.mark.parametrize(
+    "request_, sentence",
+    [
+        (DeletionRequest.samples([60]), "unknown samples 60: the data has samples 0 to 59"),
+        (DeletionRequest.classes([3]), "unknown class 3"),
+        (DeletionRequest.classes([0, 1, 2]), "nothing would be left"),
+        (DeletionRequest.edges(pairs=[[0, 1]]), "cannot forget 'edge' targets; it knows class, sample"),
+    ],
+)
 def test_bad_requests_are_refused_in_a_sentence(task, samples, request_, sentence):
     with pytest.raises(InputError, match=sentence):
         task.split(samples, request_)

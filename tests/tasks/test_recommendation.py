@@ -39,8 +39,9 @@ def blocks(num_users: int = 24, num_items: int = 16) -> Interactions:
     order = torch.randperm(len(rows), generator=seeds.generator(3))
     pairs = torch.tensor(rows)[order]
     cut = len(rows) * 6 // 10
-    return Interactions.create({"train": pairs[:cut], "val": pairs[cut:cut + 20], "test": pairs[cut + 20:]},
-                               num_users=num_users, num_items=num_items)
+    return Interactions.create(
+        {"train": pairs[:cut], "val": pairs[cut : cut + 20], "test": pairs[cut + 20 :]}, num_users=num_users, num_items=num_items
+    )
 
 
 @pytest.fixture
@@ -50,8 +51,12 @@ def data() -> Interactions:
 
 @pytest.fixture
 def task() -> Recommendation:
-    return Recommendation(build=lambda d: BPRMF(d.num_users, d.num_items, 8), top_k=4, l2=1e-3,
-                          recipe=Recipe(epochs=30, lr=3e-2, batch_size=64, patience=10))
+    return Recommendation(
+        build=lambda d: BPRMF(d.num_users, d.num_items, 8),
+        top_k=4,
+        l2=1e-3,
+        recipe=Recipe(epochs=30, lr=3e-2, batch_size=64, patience=10),
+    )
 
 
 def pairs_of(index: torch.Tensor) -> set[tuple[int, int]]:
@@ -123,14 +128,17 @@ def test_c22_lineage_grows_and_nothing_is_forgotten_twice(task, data):
         task.split(two.retain_data, second)
 
 
-@pytest.mark.parametrize("request_, sentence", [
-    (DeletionRequest.users([99]), "unknown users 99"),
-    (DeletionRequest.items([99]), "unknown items 99"),
-    (DeletionRequest.interactions([[99, 0]]), r"unknown interactions \(99, 0\)"),
-    (DeletionRequest.interactions([[0, 15]]), r"unknown interactions \(0, 15\): they are in no part"),
-    (DeletionRequest.nodes([0]), "cannot forget 'node' targets; it knows interaction, item, user"),
-    (DeletionRequest.users(list(range(24))), "nothing would be left"),
-])
+@pytest.mark.parametrize(
+    "request_, sentence",
+    [
+        (DeletionRequest.users([99]), "unknown users 99"),
+        (DeletionRequest.items([99]), "unknown items 99"),
+        (DeletionRequest.interactions([[99, 0]]), r"unknown interactions \(99, 0\)"),
+        (DeletionRequest.interactions([[0, 15]]), r"unknown interactions \(0, 15\): they are in no part"),
+        (DeletionRequest.nodes([0]), "cannot forget 'node' targets; it knows interaction, item, user"),
+        (DeletionRequest.users(list(range(24))), "nothing would be left"),
+    ],
+)
 def test_bad_requests_are_refused_in_a_sentence(task, data, request_, sentence):
     with pytest.raises(InputError, match=sentence):
         task.split(data, request_)
@@ -235,8 +243,11 @@ def test_c12_the_regulariser_is_in_penalty_and_not_in_loss(data):
     forward = strong.forward(model, batch)[0]
     assert torch.equal(strong.loss(forward, batch), none.loss(forward, batch))
     assert float(none.penalty(model, forward, batch)) == 0
-    rows = [model.user_embedding(batch.index[:, 0]), model.item_embedding(batch.index[:, 1]),
-            model.item_embedding(batch.extra["negatives"])]
+    rows = [
+        model.user_embedding(batch.index[:, 0]),
+        model.item_embedding(batch.index[:, 1]),
+        model.item_embedding(batch.extra["negatives"]),
+    ]
     expected = 10 / 2 * sum(r.square().sum(1) for r in rows).mean()
     assert torch.allclose(strong.penalty(model, forward, batch), expected)
     assert float(strong.penalty(Dot(24, 16), forward, batch)) == 0

@@ -121,8 +121,9 @@ def test_c20_fit_goes_on_from_the_present_weights(samples):
 
 def test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given(samples):
     task = make_task()
-    after = task.split(samples, DeletionRequest.samples(samples.splits["val"][:5])
-                       | DeletionRequest.samples(samples.splits["train"][:1])).retain_data
+    after = task.split(
+        samples, DeletionRequest.samples(samples.splits["val"][:5]) | DeletionRequest.samples(samples.splits["train"][:1])
+    ).retain_data
     model = task.new_model(after, seed=0)
     log = task.fit(model, after, seed=0)
     left = View(samples, samples.splits["val"][5:], "none")

@@ -21,11 +21,17 @@ def test_data_state_sees_content_and_edits_in_place():
     assert {"x", "y"} <= {name for name, _ in tensors_of(data)}
 
 
-@pytest.mark.parametrize("edit", [
-    lambda m: m[0].weight.data.add_(1), lambda m: m.eval(), lambda m: m[0].weight.requires_grad_(False),
-    lambda m: m(torch.ones(2, 2)).sum().backward(), lambda m: m[0].register_forward_hook(print),
-    lambda m: m[1].running_mean.add_(1),
-])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda m: m[0].weight.data.add_(1),
+        lambda m: m.eval(),
+        lambda m: m[0].weight.requires_grad_(False),
+        lambda m: m(torch.ones(2, 2)).sum().backward(),
+        lambda m: m[0].register_forward_hook(print),
+        lambda m: m[1].running_mean.add_(1),
+    ],
+)
 def test_model_state_sees_every_kind_of_change(edit):
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     before = model_state(model)

@@ -16,7 +16,11 @@ def test_every_outcome_is_recorded_with_its_reason():
     assert not report.run("odd", "t", "", lambda: 1 / 0)
     assert not report.run("empty", "", "", skip)
     assert [(c.name, c.outcome) for c in report.checks] == [
-        ("good", "passed"), ("bad", "failed"), ("odd", "failed"), ("empty", "not applicable")]
+        ("good", "passed"),
+        ("bad", "failed"),
+        ("odd", "failed"),
+        ("empty", "not applicable"),
+    ]
     assert [c.name for c in report.failed] == ["bad", "odd"] and [c.name for c in report.executed] == ["good", "bad", "odd"]
     assert report.counts() == {"good": 1, "bad": 1, "odd": 1}
     assert "it raised ZeroDivisionError: division by zero" in str(report) and "nothing to see" in str(report)

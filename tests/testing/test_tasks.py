@@ -124,15 +124,22 @@ class WritesData(ImageClassification):
 
 
 BROKEN = [
-    (KeepsRemoved, "parts", "both removed and retained"), (Unsorted, "canonical ids", "not sorted and unique"),
-    (NoLineage, "lineage", "has no lineage"), (ReadsTheDead, "dead rows are NaN", "are not NaN"),
-    (AcceptsUnknownKinds, "refusals", "an unknown kind was accepted"), (OneSide, "sides", "do not partition it"),
+    (KeepsRemoved, "parts", "both removed and retained"),
+    (Unsorted, "canonical ids", "not sorted and unique"),
+    (NoLineage, "lineage", "has no lineage"),
+    (ReadsTheDead, "dead rows are NaN", "are not NaN"),
+    (AcceptsUnknownKinds, "refusals", "an unknown kind was accepted"),
+    (OneSide, "sides", "do not partition it"),
     (DrawsAlone, "repeatable batches", "the same generator gave different batches"),
-    (RandomLoss, "loss given a batch", "took two values"), (Uncounted, "shared forward", "not counted"),
-    (RightLabels, "wrong targets", "still the right one"), (OneInit, "fresh models", "another seed gave the same"),
-    (GlobalSeed, "fresh models", "changed the global random state"), (FitsNothing, "fit in place", "fit changed no weight"),
+    (RandomLoss, "loss given a batch", "took two values"),
+    (Uncounted, "shared forward", "not counted"),
+    (RightLabels, "wrong targets", "still the right one"),
+    (OneInit, "fresh models", "another seed gave the same"),
+    (GlobalSeed, "fresh models", "changed the global random state"),
+    (FitsNothing, "fit in place", "fit changed no weight"),
     (ValidatesOnTest, "own validation", "not the best on the data's own validation part"),
-    (IgnoresEpochs, "short training", "epochs= or keep= is not followed"), (NoMonitor, "utility", "must map names to floats"),
+    (IgnoresEpochs, "short training", "epochs= or keep= is not followed"),
+    (NoMonitor, "utility", "must map names to floats"),
     (WritesData, "data untouched", "changed in place"),
 ]
 

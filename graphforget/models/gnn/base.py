@@ -90,11 +90,16 @@ class GNN(nn.Module):
 
     accepts_sparse = True  # tasks then hand over a kept SparseGraph, and sparse features where most entries are zero
 
-    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2,
-                 dropout: float = 0.0) -> None:
+    def __init__(
+        self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        sizes = {"in_channels": in_channels, "hidden_channels": hidden_channels, "out_channels": out_channels,
-                 "num_layers": num_layers}
+        sizes = {
+            "in_channels": in_channels,
+            "hidden_channels": hidden_channels,
+            "out_channels": out_channels,
+            "num_layers": num_layers,
+        }
         for name, size in sizes.items():
             if size < 1:
                 raise InputError(f"{name} must be at least 1, got {size}.")
@@ -103,8 +108,7 @@ class GNN(nn.Module):
         self.in_channels, self.hidden_channels, self.out_channels = in_channels, hidden_channels, out_channels
         self.num_layers, self.dropout = num_layers, dropout
         widths = [in_channels, *[hidden_channels] * (num_layers - 1), out_channels]
-        self.convs = nn.ModuleList(
-            self.make_conv(widths[i], widths[i + 1], last=i == num_layers - 1) for i in range(num_layers))
+        self.convs = nn.ModuleList(self.make_conv(widths[i], widths[i + 1], last=i == num_layers - 1) for i in range(num_layers))
 
     def make_conv(self, in_channels: int, out_channels: int, *, last: bool) -> nn.Module:
         """One convolution; ``last`` for the one that makes the output."""
@@ -113,8 +117,13 @@ class GNN(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """Constructor arguments: ``type(self)(**self.config)`` has the same shape."""
-        return {"in_channels": self.in_channels, "hidden_channels": self.hidden_channels, "out_channels": self.out_channels,
-                "num_layers": self.num_layers, "dropout": self.dropout}
+        return {
+            "in_channels": self.in_channels,
+            "hidden_channels": self.hidden_channels,
+            "out_channels": self.out_channels,
+            "num_layers": self.num_layers,
+            "dropout": self.dropout,
+        }
 
     def layer_names(self) -> list[str]:
         """The convolutions, in execution order."""

@@ -25,8 +25,15 @@ class GATConv(nn.Module):
         dropout: Probability of dropping an attention weight in training.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, heads: int = 1, concat: bool = True, negative_slope: float = 0.2,
-                 dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.out_channels, self.heads, self.concat = out_channels, heads, concat
         self.negative_slope, self.dropout = negative_slope, dropout
@@ -69,8 +76,18 @@ class GAT(GNN):
         InputError: ``hidden_channels`` does not divide into the heads.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2, dropout: float = 0.0,
-                 *, heads: int = 1, concat: bool = True, negative_slope: float = 0.2) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        *,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+    ) -> None:
         if heads < 1 or (concat and num_layers > 1 and hidden_channels % heads):
             raise InputError(f"hidden_channels ({hidden_channels}) must be a multiple of heads ({heads}), and heads at least 1.")
         self.heads, self.concat, self.negative_slope = heads, concat, negative_slope

@@ -80,8 +80,17 @@ class GIN(GNN):
         train_eps: Whether epsilon is learned.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int, num_layers: int = 2, dropout: float = 0.0,
-                 *, eps: float = 0.0, train_eps: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        out_channels: int,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        *,
+        eps: float = 0.0,
+        train_eps: bool = False,
+    ) -> None:
         self.eps, self.train_eps = eps, train_eps
         super().__init__(in_channels, hidden_channels, out_channels, num_layers, dropout)
 

@@ -25,12 +25,21 @@ class SmallCNN(nn.Module):
         InputError: A size is too small, or dropout not in [0, 1).
     """
 
-    def __init__(self, in_channels: int = 1, num_classes: int = 10, image_size: int = 8, width: int = 16,
-                 dropout: float = 0.0, batch_norm: bool = False) -> None:
+    def __init__(
+        self,
+        in_channels: int = 1,
+        num_classes: int = 10,
+        image_size: int = 8,
+        width: int = 16,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
         super().__init__()
         if min(in_channels, num_classes, width) < 1 or image_size < 4:
-            raise InputError(f"in_channels, num_classes and width must be at least 1 and image_size at least 4, got "
-                             f"{in_channels}, {num_classes}, {width} and {image_size}.")
+            raise InputError(
+                f"in_channels, num_classes and width must be at least 1 and image_size at least 4, got "
+                f"{in_channels}, {num_classes}, {width} and {image_size}."
+            )
         if not 0.0 <= dropout < 1.0:
             raise InputError(f"dropout is a probability in [0, 1), got {dropout}.")
         self.in_channels, self.num_classes, self.image_size = in_channels, num_classes, image_size
@@ -42,8 +51,14 @@ class SmallCNN(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        return {"in_channels": self.in_channels, "num_classes": self.num_classes, "image_size": self.image_size,
-                "width": self.width, "dropout": self.dropout, "batch_norm": self.batch_norm}
+        return {
+            "in_channels": self.in_channels,
+            "num_classes": self.num_classes,
+            "image_size": self.image_size,
+            "width": self.width,
+            "dropout": self.dropout,
+            "batch_norm": self.batch_norm,
+        }
 
     def layer_names(self) -> list[str]:
         """The convolutions and the linear layer, in execution order."""

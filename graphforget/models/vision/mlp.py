@@ -38,8 +38,12 @@ class MLP(nn.Module):
     @property
     def config(self) -> dict[str, Any]:
         """Constructor arguments."""
-        return {"in_features": self.in_features, "hidden": list(self.hidden), "num_classes": self.num_classes,
-                "dropout": self.dropout}
+        return {
+            "in_features": self.in_features,
+            "hidden": list(self.hidden),
+            "num_classes": self.num_classes,
+            "dropout": self.dropout,
+        }
 
     def layer_names(self) -> list[str]:
         """The linear layers, in execution order."""

@@ -10,8 +10,9 @@ from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 
 
-def check_number(name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False,
-                 none: str | None = None) -> None:
+def check_number(
+    name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False, none: str | None = None
+) -> None:
     """Refuse ``value`` unless it is a finite number in [low, high] (without ``low`` where ``open_low``).
 
     Args:

@@ -16,8 +16,9 @@ from graphforget.unlearners._shared.steps import descend, epoch_batches, full_lo
 GAP_GROWTH, GAP_SLACK = 0.25, 0.01
 
 
-def proxy_targets(run: Run, batches: Sequence[Batch], *, epochs: int, lr: float | None = None,
-                  layers: Sequence[str] = ()) -> tuple[list[Forward], dict[str, Any]]:
+def proxy_targets(
+    run: Run, batches: Sequence[Batch], *, epochs: int, lr: float | None = None, layers: Sequence[str] = ()
+) -> tuple[list[Forward], dict[str, Any]]:
     """What a briefly repaired copy of the original says of the forgotten examples.
 
     The copy never sees the forgotten examples as training targets; whatever of them its predictions still carry, the
@@ -83,4 +84,4 @@ def validation_gap(task: Task, model: nn.Module, seen: Sequence[Batch], unseen: 
     with evaluating(model):
         forwards = task.forward(model, *seen, *unseen)
         losses = [task.loss(f, b, reduction="none") for f, b in zip(forwards, [*seen, *unseen], strict=True)]
-    return float(torch.cat(losses[len(seen):]).mean() - torch.cat(losses[:len(seen)]).mean())
+    return float(torch.cat(losses[len(seen) :]).mean() - torch.cat(losses[: len(seen)]).mean())

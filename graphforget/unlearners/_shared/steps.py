@@ -19,7 +19,8 @@ def recipe_epochs(task: Task, epochs: int | None) -> int:
 def make_adam(task: Task, model: nn.Module, lr: float | None, *, weight_decay: float | None = 0.0) -> torch.optim.Adam:
     """Adam over the trainable parameters; None means the recipe's learning rate or weight decay."""
     return torch.optim.Adam(
-        [p for p in model.parameters() if p.requires_grad], lr=task.recipe.lr if lr is None else lr,
+        [p for p in model.parameters() if p.requires_grad],
+        lr=task.recipe.lr if lr is None else lr,
         weight_decay=task.recipe.weight_decay if weight_decay is None else weight_decay,
     )
 
@@ -65,8 +66,7 @@ def device_of(model: nn.Module) -> torch.device:
     return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
-NOTHING_TO_FORGET = ("the request touches no training example, so there is nothing to unlearn in the weights: "
-                     "they are unchanged")
+NOTHING_TO_FORGET = "the request touches no training example, so there is nothing to unlearn in the weights: they are unchanged"
 
 
 class TailMean:
@@ -81,7 +81,9 @@ class TailMean:
         if step < self.start:
             return
         weights = [p.detach() for p in self.model.parameters()]
-        self.sums = [w.clone() for w in weights] if not self.sums else [s.add_(w) for s, w in zip(self.sums, weights, strict=True)]
+        self.sums = (
+            [w.clone() for w in weights] if not self.sums else [s.add_(w) for s, w in zip(self.sums, weights, strict=True)]
+        )
         self.count += 1
 
     def into(self, model: nn.Module) -> nn.Module:

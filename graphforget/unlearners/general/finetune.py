@@ -6,14 +6,7 @@ from typing import Any, ClassVar
 
 from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.steps import (
-    descend,
-    epoch_batches,
-    full_loss,
-    make_adam,
-    recipe_epochs,
-    retain_view,
-)
+from graphforget.unlearners._shared.steps import descend, epoch_batches, full_loss, make_adam, recipe_epochs, retain_view
 
 
 class FineTune(Unlearner):
@@ -40,8 +33,11 @@ class FineTune(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="finetune", summary="Continues training on the retained data from the original's weights.",
-        citation="Jia et al., NeurIPS 2023 (baseline FT)", contexts=frozenset({"retained"}), reads_forget=False,
+        key="finetune",
+        summary="Continues training on the retained data from the original's weights.",
+        citation="Jia et al., NeurIPS 2023 (baseline FT)",
+        contexts=frozenset({"retained"}),
+        reads_forget=False,
     )
 
     def __init__(self, *, epochs: int | None = None, lr: float | None = None) -> None:

@@ -44,8 +44,10 @@ class GradientAscent(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="gradient_ascent", summary="Climbs the loss of the forgotten examples.",
-        citation="Golatkar et al., CVPR 2020 (NegGrad)", contexts=frozenset({"retained", "unlinked"}),
+        key="gradient_ascent",
+        summary="Climbs the loss of the forgotten examples.",
+        citation="Golatkar et al., CVPR 2020 (NegGrad)",
+        contexts=frozenset({"retained", "unlinked"}),
     )
 
     def __init__(self, *, epochs: int = 10, lr: float | None = None, retain_weight: float = 0.0) -> None:

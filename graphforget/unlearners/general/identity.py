@@ -18,8 +18,14 @@ class Identity(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="identity", summary="Does nothing: the original model on the original input.", citation="graphforget",
-        contexts=frozenset({"original"}), reads_forget=False, reads_retain=False, changes_weights=False, state_after="exact",
+        key="identity",
+        summary="Does nothing: the original model on the original input.",
+        citation="graphforget",
+        contexts=frozenset({"original"}),
+        reads_forget=False,
+        reads_retain=False,
+        changes_weights=False,
+        state_after="exact",
     )
 
     def _unlearn(self, run: Run) -> Outcome:

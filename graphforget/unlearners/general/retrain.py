@@ -20,8 +20,14 @@ class Retrain(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="retrain", summary="Trains a new model on the retained data by the task's own recipe.", citation="graphforget",
-        contexts=frozenset({"retained"}), reads_forget=False, guarantee="exact", exact_reference="retrain", state_after="exact",
+        key="retrain",
+        summary="Trains a new model on the retained data by the task's own recipe.",
+        citation="graphforget",
+        contexts=frozenset({"retained"}),
+        reads_forget=False,
+        guarantee="exact",
+        exact_reference="retrain",
+        state_after="exact",
     )
 
     def _unlearn(self, run: Run) -> Outcome:

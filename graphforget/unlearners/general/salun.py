@@ -52,8 +52,10 @@ class SalUn(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="salun", summary="Random labels on the forgotten examples, moving only the weights most salient for them.",
-        citation="Fan et al., ICLR 2024", contexts=frozenset({"retained", "unlinked"}),
+        key="salun",
+        summary="Random labels on the forgotten examples, moving only the weights most salient for them.",
+        citation="Fan et al., ICLR 2024",
+        contexts=frozenset({"retained", "unlinked"}),
     )
 
     def __init__(self, *, ratio: float = 0.5, epochs: int = 10, lr: float | None = None, retain_weight: float = 1.0) -> None:

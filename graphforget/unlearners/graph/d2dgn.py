@@ -83,13 +83,25 @@ class D2DGN(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="d2dgn", summary="Distils retained elements from the original and forgotten ones from a destroyer.",
-        citation="Sinha et al., arXiv:2309.16173", contexts=frozenset({"retained", "unlinked", "original"}),
+        key="d2dgn",
+        summary="Distils retained elements from the original and forgotten ones from a destroyer.",
+        citation="Sinha et al., arXiv:2309.16173",
+        contexts=frozenset({"retained", "unlinked", "original"}),
     )
 
-    def __init__(self, *, destroyer: str = "proxy", alpha: float = 0.5, temperature: float = 1.0, lambda_feat: float = 0.0,
-                 epochs: int | None = None, lr: float | None = None, init: str = "warm", message_graph: str = "retained",
-                 destroyer_epochs: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        destroyer: str = "proxy",
+        alpha: float = 0.5,
+        temperature: float = 1.0,
+        lambda_feat: float = 0.0,
+        epochs: int | None = None,
+        lr: float | None = None,
+        init: str = "warm",
+        message_graph: str = "retained",
+        destroyer_epochs: int | None = None,
+    ) -> None:
         check_choice("destroyer", destroyer, DESTROYERS)
         check_number("alpha", alpha, low=0, high=1)
         check_number("temperature", temperature, low=0, open_low=True)
@@ -109,8 +121,9 @@ class D2DGN(Unlearner):
         short = {"epochs": 3, "destroyer_epochs": 2}
         return [{**short}, {**short, "destroyer": "random", "lambda_feat": 0.1}, {**short, "destroyer": "negative_graph"}]
 
-    def supports(self, task: Task, request: DeletionRequest, model: nn.Module | None = None,
-                 history: FitLog | None = None) -> list[str]:
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
         """Reasons against; a destroyer trained on non-edges needs a graph task, feature terms need layers."""
         reasons = super().supports(task, request, model, history)
         if self.destroyer == "negative_graph" and not isinstance(task, GraphTask):
@@ -170,8 +183,13 @@ class D2DGN(Unlearner):
         loss = divergence(task.output_kind, teacher.outputs.detach(), student.outputs, temperature=self.temperature)
         if not self.lambda_feat:
             return loss
-        features = [F.mse_loss(example_rows(task, batch, student, student.layers[name]),
-                               example_rows(task, batch, teacher, teacher.layers[name]).detach()) for name in student.layers]
+        features = [
+            F.mse_loss(
+                example_rows(task, batch, student, student.layers[name]),
+                example_rows(task, batch, teacher, teacher.layers[name]).detach(),
+            )
+            for name in student.layers
+        ]
         return loss + self.lambda_feat * torch.stack(features).sum() if features else loss
 
 

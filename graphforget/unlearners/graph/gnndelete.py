@@ -103,14 +103,18 @@ class GNNDelete(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="gnndelete", summary="Frozen weights; trained linear operators on the nodes around the deletion.",
-        citation="Cheng et al., ICLR 2023", kinds=frozenset({"edge", "node", "node_class"}),
-        tasks=frozenset({"link_prediction", "node_classification"}), contexts=frozenset({"retained", "unlinked"}),
+        key="gnndelete",
+        summary="Frozen weights; trained linear operators on the nodes around the deletion.",
+        citation="Cheng et al., ICLR 2023",
+        kinds=frozenset({"edge", "node", "node_class"}),
+        tasks=frozenset({"link_prediction", "node_classification"}),
+        contexts=frozenset({"retained", "unlinked"}),
         needs_layers=True,
     )
 
-    def __init__(self, *, alpha: float = 0.5, epochs: int = 500, lr: float = 1e-3, loss_mode: str = "layerwise",
-                 init: str = "identity") -> None:
+    def __init__(
+        self, *, alpha: float = 0.5, epochs: int = 500, lr: float = 1e-3, loss_mode: str = "layerwise", init: str = "identity"
+    ) -> None:
         check_number("alpha", alpha, low=0, high=1)
         check_count("epochs", epochs)
         check_number("lr", lr, low=0, open_low=True)
@@ -167,11 +171,14 @@ class GNNDelete(Unlearner):
             run.record(epoch, self.epochs, **{f"loss_{number}": float(loss.detach()) for number, loss in enumerate(losses, 1)})
         for operator in operators:
             operator.cut = False
-        return Outcome(edits=tuple(edits), info={"deleted_edges": len(deleted), "frozen": frozen,
-                                                 "nodes_with_operator": int(regions[-1].sum())})
+        return Outcome(
+            edits=tuple(edits),
+            info={"deleted_edges": len(deleted), "frozen": frozen, "nodes_with_operator": int(regions[-1].sum())},
+        )
 
-    def _insert(self, model: nn.Module, data: GraphData, deleted: Tensor, names: Sequence[str],
-                tables: Sequence[Tensor]) -> tuple[list[DeletionOperator], list[ModelEdit], list[Tensor]]:
+    def _insert(
+        self, model: nn.Module, data: GraphData, deleted: Tensor, names: Sequence[str], tables: Sequence[Tensor]
+    ) -> tuple[list[DeletionOperator], list[ModelEdit], list[Tensor]]:
         """One operator after every layer; operator l covers the nodes within l hops of a deleted edge's end."""
         operators, edits, regions = [], [], []
         ends = torch.unique(deleted)
@@ -204,6 +211,8 @@ def encode(task: GraphTask, model: nn.Module, data: GraphData, names: Sequence[s
     count_work(examples=count)
     for name in names:
         if name not in layers or layers[name].dim() != 2 or layers[name].size(0) != count:
-            raise InputError(f"layer '{name}' does not give one row per node, so no operator can follow it: name the "
-                             f"message-passing layers with layers=[...] on the task.")
+            raise InputError(
+                f"layer '{name}' does not give one row per node, so no operator can follow it: name the "
+                f"message-passing layers with layers=[...] on the task."
+            )
     return Encoding(encoding.context, encoding.outputs, layers)

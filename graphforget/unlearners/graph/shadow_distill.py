@@ -70,16 +70,36 @@ class ShadowDistill(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="shadow_distill", summary="Pulls deleted links to the level that a pair of thin shadow models says gold has.",
-        citation="graphforget", tasks=frozenset({"link_prediction"}), contexts=frozenset({"original", "retained", "unlinked"}),
+        key="shadow_distill",
+        summary="Pulls deleted links to the level that a pair of thin shadow models says gold has.",
+        citation="graphforget",
+        tasks=frozenset({"link_prediction"}),
+        contexts=frozenset({"original", "retained", "unlinked"}),
         state_after="exact",
     )
 
-    def __init__(self, *, hidden_channels: int = 32, out_channels: int = 16, shadow_epochs: int = 250, shadow_lr: float = 0.03,
-                 epochs: int = 40, lr: float = 0.01, share: float = 0.3, forget_weight: float = 0.3, task_weight: float = 0.1,
-                 decay: float = 0.003, shrink: float = 0.5, trust: float = 0.8) -> None:
-        for name, value in (("hidden_channels", hidden_channels), ("out_channels", out_channels), ("shadow_epochs", shadow_epochs),
-                            ("epochs", epochs)):
+    def __init__(
+        self,
+        *,
+        hidden_channels: int = 32,
+        out_channels: int = 16,
+        shadow_epochs: int = 250,
+        shadow_lr: float = 0.03,
+        epochs: int = 40,
+        lr: float = 0.01,
+        share: float = 0.3,
+        forget_weight: float = 0.3,
+        task_weight: float = 0.1,
+        decay: float = 0.003,
+        shrink: float = 0.5,
+        trust: float = 0.8,
+    ) -> None:
+        for name, value in (
+            ("hidden_channels", hidden_channels),
+            ("out_channels", out_channels),
+            ("shadow_epochs", shadow_epochs),
+            ("epochs", epochs),
+        ):
             check_count(name, value)
         for name, rate in (("shadow_lr", shadow_lr), ("lr", lr)):
             check_number(name, rate, low=0, open_low=True)
@@ -145,8 +165,9 @@ class ShadowDistill(Unlearner):
         return model.to(device).eval(), seed
 
     # ---- calibration --------------------------------------------------------------------------------------
-    def targets(self, task: Task, split: ForgetSplit, forget: View, original: nn.Module, before: nn.Module,
-                after: nn.Module) -> tuple[Tensor, dict[str, Any]]:
+    def targets(
+        self, task: Task, split: ForgetSplit, forget: View, original: nn.Module, before: nn.Module, after: nn.Module
+    ) -> tuple[Tensor, dict[str, Any]]:
         """Target logit per forgotten edge, [n], and the factors behind it."""
         data: GraphData = split.retain_data
         degree = torch.bincount(split.retain.reshape(-1), minlength=data.num_nodes)
@@ -190,8 +211,12 @@ class ShadowDistill(Unlearner):
         for step in range(self.epochs):
             for part in optimizer.param_groups:
                 part["lr"] = self.lr * min(1.0, 2 * (self.epochs - step) / self.epochs)
-            rows = torch.cat([torch.randint(len(edges), (count,), generator=run.generator),
-                              len(edges) + torch.randint(2 * len(edges), (count,), generator=run.generator)])
+            rows = torch.cat(
+                [
+                    torch.randint(len(edges), (count,), generator=run.generator),
+                    len(edges) + torch.randint(2 * len(edges), (count,), generator=run.generator),
+                ]
+            )
             batch = Batch(data, pool.index[rows], pool.y[rows])
             kept, gone = task.forward(model, batch, target_batch)
             retain = F.binary_cross_entropy_with_logits(kept.outputs, soft[rows.to(soft.device)])

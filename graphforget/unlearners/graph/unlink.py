@@ -23,12 +23,19 @@ class Unlink(Unlearner):
     """
 
     tags: ClassVar[Tags] = Tags(
-        key="unlink", summary="Serves the original weights on the retained graph.", citation="Tan et al., WWW 2024 (UtU)",
-        contexts=frozenset({"retained"}), reads_forget=False, reads_retain=False, changes_weights=False, state_after="exact",
+        key="unlink",
+        summary="Serves the original weights on the retained graph.",
+        citation="Tan et al., WWW 2024 (UtU)",
+        contexts=frozenset({"retained"}),
+        reads_forget=False,
+        reads_retain=False,
+        changes_weights=False,
+        state_after="exact",
     )
 
-    def supports(self, task: Task, request: DeletionRequest, model: nn.Module | None = None,
-                 history: FitLog | None = None) -> list[str]:
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
         """Reasons against; a task without an input graph is one."""
         reasons = super().supports(task, request, model, history)
         return reasons if task.has_input_graph else [*reasons, "this task has no input graph"]

@@ -75,9 +75,10 @@ def test_any_small_graph(ours, n, data):
     compare(model, other, x, edge_index, data.draw(st.booleans()), True)
 
 
-@pytest.mark.parametrize("ours, options", [
-    (GAT, {"heads": 2}), (GAT, {"heads": 3, "concat": False, "negative_slope": 0.1}), (GIN, {"eps": 0.3, "train_eps": True}),
-])
+@pytest.mark.parametrize(
+    "ours, options",
+    [(GAT, {"heads": 2}), (GAT, {"heads": 3, "concat": False, "negative_slope": 0.1}), (GIN, {"eps": 0.3, "train_eps": True})],
+)
 def test_options_mean_what_they_mean_in_pyg(ours, options):
     model, other = pair(ours, (7, 4, 3, 2), **options)
     x, edge_index = torch.randn(8, 7), torch.randint(7, (2, 20))
@@ -166,13 +167,19 @@ def test_a_torch_csr_matrix_serves_as_features():
     assert torch.allclose(model(x.to_sparse_csr(), edge_index), model(x, edge_index), atol=1e-6)
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: GCN(5, 4, 3)(torch.rand(6, 4), torch.zeros(2, 0, dtype=torch.long)), r"\[num_nodes, 5\]"),
-    (lambda: GCN(5, 4, 3)(torch.rand(6, 5), SparseGraph.from_edge_index(torch.zeros(2, 1, dtype=torch.long), 4)), "x has 6 rows"),
-    (lambda: GCN(0, 4, 3), "in_channels must be at least 1"),
-    (lambda: GCN(5, 4, 3, dropout=1.0), "dropout"),
-    (lambda: GAT(5, 4, 3, heads=3), "multiple of heads"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: GCN(5, 4, 3)(torch.rand(6, 4), torch.zeros(2, 0, dtype=torch.long)), r"\[num_nodes, 5\]"),
+        (
+            lambda: GCN(5, 4, 3)(torch.rand(6, 5), SparseGraph.from_edge_index(torch.zeros(2, 1, dtype=torch.long), 4)),
+            "x has 6 rows",
+        ),
+        (lambda: GCN(0, 4, 3), "in_channels must be at least 1"),
+        (lambda: GCN(5, 4, 3, dropout=1.0), "dropout"),
+        (lambda: GAT(5, 4, 3, heads=3), "multiple of heads"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     with pytest.raises(InputError, match=words):
         call()

@@ -46,10 +46,14 @@ def test_reset_changes_every_weight():
     assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: SmallCNN(image_size=3), "at least 4"), (lambda: SmallCNN(dropout=2.0), "dropout"),
-    (lambda: SmallCNN()(torch.ones(1, 1, 8, 9)), r"\[n, 1, 8, 8\]"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: SmallCNN(image_size=3), "at least 4"),
+        (lambda: SmallCNN(dropout=2.0), "dropout"),
+        (lambda: SmallCNN()(torch.ones(1, 1, 8, 9)), r"\[n, 1, 8, 8\]"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     with pytest.raises(InputError, match=words):
         call()

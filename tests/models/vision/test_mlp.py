@@ -37,10 +37,14 @@ def test_reset_draws_anew_from_torchs_generator():
     assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: MLP(4, 0, 2), "at least 1"), (lambda: MLP(4, 2, 2, dropout=-0.1), "dropout"),
-    (lambda: MLP(4, 2, 2)(torch.ones(1, 5)), "4 numbers, got 5"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: MLP(4, 0, 2), "at least 1"),
+        (lambda: MLP(4, 2, 2, dropout=-0.1), "dropout"),
+        (lambda: MLP(4, 2, 2)(torch.ones(1, 5)), "4 numbers, got 5"),
+    ],
+)
 def test_bad_input_is_named(call, words):
     with pytest.raises(InputError, match=words):
         call()

@@ -8,11 +8,14 @@ from hypothesis import strategies as st
 from graphforget.unlearners._shared.masks import HardMask, top_share
 
 
-@pytest.mark.parametrize("make", [
-    lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
-    lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.1),
-    lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.1),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.1),
+        lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.1),
+    ],
+)
 def test_held_coordinates_survive_momentum_and_decay(make):
     torch.manual_seed(0)
     model = torch.nn.Linear(5, 3)

@@ -42,7 +42,9 @@ def test_gap_is_unseen_minus_seen():
     unseen = list(task.batches(task.view(data, "test")))
     model = case.model().eval()
     with torch.no_grad():
-        losses = [float(torch.nn.functional.cross_entropy(model(data.x[data.splits[p]]), data.y[data.splits[p]]))
-                  for p in ("train", "test")]
+        losses = [
+            float(torch.nn.functional.cross_entropy(model(data.x[data.splits[p]]), data.y[data.splits[p]]))
+            for p in ("train", "test")
+        ]
     assert abs(validation_gap(task, model, seen, unseen) - (losses[1] - losses[0])) < 1e-5
     assert validation_gap(task, model, seen, []) == 0.0

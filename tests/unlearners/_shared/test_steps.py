@@ -6,14 +6,7 @@ from graphforget.base import Recipe
 from graphforget.seed import generator
 from graphforget.tasks import ImageClassification
 from graphforget.testing.tiny import tiny_case
-from graphforget.unlearners._shared.steps import (
-    descend,
-    endless_batches,
-    epoch_batches,
-    full_loss,
-    make_adam,
-    recipe_epochs,
-)
+from graphforget.unlearners._shared.steps import descend, endless_batches, epoch_batches, full_loss, make_adam, recipe_epochs
 
 
 def task_of(**recipe):

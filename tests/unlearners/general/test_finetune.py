@@ -25,8 +25,9 @@ def converged(data, task, ids):
     """The minimiser on some samples, by LBFGS in double precision."""
     model = torch.nn.Linear(4, 2).double()
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-14,
-                                  line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS(
+        model.parameters(), max_iter=500, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe"
+    )
     x, y = data.x[ids].double(), data.y[ids]
 
     def closure():
@@ -73,8 +74,16 @@ def test_default_epochs_are_a_tenth_of_the_recipe():
     assert result.info["epochs"] == 5 == len(result.curve)
 
 
-@pytest.mark.parametrize("params, word", [({"epochs": -1}, "epochs"), ({"lr": 0.0}, "lr"), ({"lr": float("nan")}, "lr"),
-                                          ({"epochs": 2.5}, "epochs"), ({"epochs": True}, "epochs")])
+@pytest.mark.parametrize(
+    "params, word",
+    [
+        ({"epochs": -1}, "epochs"),
+        ({"lr": 0.0}, "lr"),
+        ({"lr": float("nan")}, "lr"),
+        ({"epochs": 2.5}, "epochs"),
+        ({"epochs": True}, "epochs"),
+    ],
+)
 def test_refuses_bad_values(params, word):
     with pytest.raises(InputError, match=word):
         FineTune(**params)

@@ -9,9 +9,15 @@ from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import D2DGN
 from graphforget.unlearners.graph import d2dgn
 
-CASES = [("link_prediction", "edges"), ("link_prediction", "nodes"), ("node_classification", "nodes"),
-         ("node_classification", "edges"), ("node_classification", "features"), ("image_classification", "samples"),
-         ("recommendation", "interactions")]
+CASES = [
+    ("link_prediction", "edges"),
+    ("link_prediction", "nodes"),
+    ("node_classification", "nodes"),
+    ("node_classification", "edges"),
+    ("node_classification", "features"),
+    ("image_classification", "samples"),
+    ("recommendation", "interactions"),
+]
 
 
 def split_of(name, request):
@@ -97,8 +103,10 @@ def test_scratch_starts_from_fresh_weights():
 def test_temperature_leaves_the_size_of_small_gradients():
     """T^2 KL at temperature T: near agreement the first record at T = 1 and T = 4 is of one order."""
     case, split = split_of("node_classification", "edges")
-    values = [D2DGN(temperature=t, epochs=1, destroyer="random").unlearn(case.model(), case.task, split).curve[0]["forget_loss"]
-              for t in (1.0, 4.0)]
+    values = [
+        D2DGN(temperature=t, epochs=1, destroyer="random").unlearn(case.model(), case.task, split).curve[0]["forget_loss"]
+        for t in (1.0, 4.0)
+    ]
     assert 0.2 < values[1] / values[0] < 5
 
 
@@ -106,7 +114,13 @@ def test_refusals():
     case, split = split_of("image_classification", "samples")
     with pytest.raises(UnsupportedError, match="negative_graph"):
         D2DGN(destroyer="negative_graph").unlearn(case.model(), case.task, split)
-    for params in ({"destroyer": "prox"}, {"alpha": 1.1}, {"temperature": 0}, {"init": "hot"}, {"message_graph": "full"},
-                   {"lambda_feat": -1}):
+    for params in (
+        {"destroyer": "prox"},
+        {"alpha": 1.1},
+        {"temperature": 0},
+        {"init": "hot"},
+        {"message_graph": "full"},
+        {"lambda_feat": -1},
+    ):
         with pytest.raises(InputError, match=next(iter(params))):
             D2DGN(**params)

@@ -30,8 +30,15 @@ def tables(task, model, data):
         return [store[name].clone() for name in names]
 
 
-@pytest.mark.parametrize("name, request_name", [("link_prediction", "edges"), ("link_prediction", "nodes"),
-                                                ("node_classification", "nodes"), ("node_classification", "edges")])
+@pytest.mark.parametrize(
+    "name, request_name",
+    [
+        ("link_prediction", "edges"),
+        ("link_prediction", "nodes"),
+        ("node_classification", "nodes"),
+        ("node_classification", "edges"),
+    ],
+)
 def test_base_weights_and_rows_outside_the_region_are_bit_identical(name, request_name):
     case, split, result = run(name, request_name, epochs=8, lr=0.05)
     assert all(torch.equal(p, result.model.state_dict()[k]) for k, p in case.trained.state_dict().items())
