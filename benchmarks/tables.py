@@ -18,7 +18,7 @@ _COLUMNS = {
         "mean_abs_dp/test",
         "signed_dp/deleted",
         "mia_auc/deleted",
-        "seconds/all",
+        "cpu_seconds/all",
     ],
     "node_classification": [
         "accuracy/test",
@@ -28,7 +28,7 @@ _COLUMNS = {
         "mean_abs_dp/test",
         "signed_dp/deleted",
         "mia_auc/deleted",
-        "seconds/all",
+        "cpu_seconds/all",
     ],
 }
 _NAMES = {
@@ -41,7 +41,7 @@ _NAMES = {
     "mean_abs_dp/hop1": "dp 1-hop",
     "signed_dp/deleted": "signed",
     "mia_auc/deleted": "MIA AUC",
-    "seconds/all": "s",
+    "cpu_seconds/all": "CPU s",
 }
 _ORDER = {"original": 0, "unlink": 1, "unlearned": 2, "gold": 3, "floor": 4}
 
@@ -78,8 +78,8 @@ def deletion_table(records: list[Record]) -> list[tuple[str, list[list[str]]]]:
             lines.append(
                 [label if role == "unlearned" else f"*{label}*", *(_cell(group, mine, c, role) for c in columns), _verdicts(mine)]
             )
-        gold = [r["gold_seconds"] for r in group if "gold_seconds" in r]
-        lines.append(["", f"{len(seeds)} seeds, gold takes {sum(gold) / len(gold):.1f} s on average"])
+        gold = [r["gold_cpu_seconds"] for r in group if "gold_cpu_seconds" in r]
+        lines.append(["", f"{len(seeds)} seeds, gold takes {sum(gold) / len(gold):.1f} CPU s on average"])
         tables.append((name, lines))
     return tables
 
@@ -95,14 +95,14 @@ def _cell(group: list[Record], mine: list[Record], column: str, role: str) -> st
     mean = sum(v for _, v in values) / len(values)
     text = (
         f"{mean:.1f}"
-        if column.startswith("seconds")
+        if column.startswith("cpu_seconds")
         else f"{mean:+.3f}"
         if column.startswith("signed")
         else f"{mean:.4f}"
         if "auc" in column
         else f"{mean:.3f}"
     )
-    if len(values) > 1 and not column.startswith("seconds"):
+    if len(values) > 1 and not column.startswith("cpu_seconds"):
         sd = math.sqrt(sum((v - mean) ** 2 for _, v in values) / (len(values) - 1))
         text += f" ± {sd:.3f}"
     if column.startswith("mean_abs_dp") and role != "floor":

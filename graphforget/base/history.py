@@ -42,6 +42,7 @@ class FitLog:
         best_score: Validation score there (None without validation).
         seconds: Wall-clock time.
         seconds_to_best: Time until the kept epoch: the cost of equal validation quality.
+        cpu_seconds_to_best: The same in processor seconds.
         curve: (epoch, validation score).
         checkpoints: State dicts by epoch, for the epochs asked for with ``keep``.
         optimizer_state: The optimiser's state at the end, where ``keep`` contains ``"optimizer"``.
@@ -54,6 +55,7 @@ class FitLog:
     best_score: float | None
     seconds: float
     seconds_to_best: float
+    cpu_seconds_to_best: float = 0.0
     curve: tuple[tuple[int, float], ...] = ()
     checkpoints: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict, repr=False)
     optimizer_state: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -68,5 +70,6 @@ class FitLog:
             "best_score": self.best_score,
             "seconds": self.seconds,
             "seconds_to_best": self.seconds_to_best,
+            "cpu_seconds_to_best": self.cpu_seconds_to_best,
             "curve": [list(point) for point in self.curve],
         }

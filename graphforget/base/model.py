@@ -82,7 +82,7 @@ def captured(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
         InputError: No submodule has that name.
     """
     store: dict[str, Tensor] = {}
-    modules = dict(model.named_modules())
+    modules = dict(model.named_modules()) if layers else {}
     handles = []
 
     def make(name: str) -> Callable[..., None]:

@@ -47,12 +47,14 @@ class Cost:
 
     Attributes:
         seconds: Wall-clock seconds.
+        cpu_seconds: Processor seconds of this process, over all of its threads; steadier than the clock on a shared machine.
         forward_examples: Examples sent through a model.
         encodings: Full encodings of a graph (0 for independent samples).
         peak_bytes: Peak accelerator memory; None on the CPU.
     """
 
     seconds: float
+    cpu_seconds: float
     forward_examples: int
     encodings: int
     peak_bytes: int | None = None

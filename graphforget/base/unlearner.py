@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
-from graphforget.base.batch import Work, counting
+from graphforget.base.batch import counting
 from graphforget.base.edits import ModelEdit
 from graphforget.base.history import FitLog
 from graphforget.base.model import Ensemble, frozen_copy
@@ -202,7 +202,7 @@ class Unlearner(ABC):
             raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
         home = next((p.device for p in model.parameters()), torch.device("cpu"))
         target = torch.device(device) if device is not None else home
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         with seeds.isolated(seeds.derive(seed, "unlearn", self.tags.key)), counting() as work, _peak_memory(target) as peak:
             if state is None:
                 prepared = self.prepare(model, task, split.data, seed=seed, history=history)
@@ -224,7 +224,7 @@ class Unlearner(ABC):
                 _source=copy.deepcopy(model).to(target),
             )
             outcome = self._unlearn(run) or Outcome()
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
         final = (outcome.model if outcome.model is not None else run.model).to(home)
         _restore(model, final)
         serving = outcome.serving or Serving("retained", split.deny)
@@ -243,7 +243,7 @@ class Unlearner(ABC):
             seed=seed,
             curve=tuple(run.curve),
             unlearner=self,
-            cost=_cost(seconds, work, peak),
+            cost=Cost(seconds, cpu_seconds, work.forward_examples, work.encodings, peak.bytes),
             info={**dict(outcome.info)},
         )
 
@@ -279,6 +279,3 @@ class _peak_memory:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
 
-
-def _cost(seconds: float, work: Work, peak: _peak_memory) -> Cost:
-    return Cost(seconds, work.forward_examples, work.encodings, peak.bytes)

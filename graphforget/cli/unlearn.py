@@ -14,12 +14,12 @@ from graphforget.exceptions import InputError
 Options = Annotated[list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE",
                                                   help="Parameter of the method, e.g. -o lr=0.01; may be repeated.")]
 RecipeOptions = Annotated[list[str] | None, typer.Option("--recipe", "-r", metavar="KEY=VALUE",
-                                                        help="How the model was trained (epochs, lr, ...); gold models follow it.")]
+                                                        help="How the model was trained (epochs, lr, ...), as gold will be.")]
 
 
 def unlearn(
-    model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or a result.")],
-    data: Annotated[str, typer.Option(help="Dataset, or a .npz / .safetensors file; before any deletion.")],
+    model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or an earlier result.")],
+    data: Annotated[str, typer.Option(help="Dataset, or a .npz / .safetensors file, as before any deletion.")],
     request: Annotated[Path, typer.Option(help='Request file, e.g. {"targets": [{"kind": "edge", "ids": [[0, 1]]}]}.')],
     out: Annotated[Path, typer.Option(help="Folder for the result.")],
     task: Annotated[str, typer.Option(help="What the model is for; see `graphforget list tasks`.")] = "link_prediction",

@@ -73,12 +73,13 @@ def evaluate(
         task, split, gold, cache=cache, cache_key=cache_key, original_seed=original_seed, progress=progress
     )
     gold_seconds = sum(g.seconds for g in golds) / len(golds)
+    gold_cpu = sum(g.cpu_seconds for g in golds) / len(golds)
 
     original = Judged("original", "original", None, first.first_original)
     controls = [original]
     if task.has_input_graph:
         controls.append(Judged("unlink", "retained", None, first.first_original))
-    judged_golds = [Judged("gold", "retained", g.seed, g.model, seconds=g.seconds) for g in golds]
+    judged_golds = [Judged("gold", "retained", g.seed, g.model, seconds=g.seconds, facts={"cpu_seconds": g.cpu_seconds}) for g in golds]
     artefacts = [_artefact(r) for r in several]
     for one in controls + judged_golds + artefacts:
         score(task, split, subsets, one)
@@ -89,7 +90,7 @@ def evaluate(
         rows += distance_rows(task, subsets, one, judged_golds)
         rows += privacy_rows(task, subsets, one, judged_golds)
         rows += literature_rows(task, subsets, one, original)
-        rows += cost_rows(one, gold_seconds)
+        rows += cost_rows(one, gold_cpu)
     rows += floor_rows(task, subsets, judged_golds)
 
     by_method: dict[str, list[Judged]] = {}
@@ -125,7 +126,7 @@ def _check(results: list[UnlearnResult], gold: int, margin: float, tolerance: fl
 
 
 def _artefact(result: UnlearnResult) -> Judged:
-    facts = {"forward_samples": float(result.cost.forward_examples)}
+    facts = {"cpu_seconds": result.cost.cpu_seconds, "forward_samples": float(result.cost.forward_examples)}
     if result.cost.peak_bytes is not None:
         facts["peak_memory_mb"] = result.cost.peak_bytes / 2**20
     return Judged(
@@ -192,6 +193,7 @@ def _meta(
             "count": len(golds),
             "seeds": [g.seed for g in golds],
             "mean_seconds": gold_seconds,
+            "mean_cpu_seconds": sum(g.cpu_seconds for g in golds) / len(golds),
             "epochs": [g.epochs for g in golds],
             "from_cache": sum(g.cached for g in golds),
         },

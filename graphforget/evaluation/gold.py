@@ -35,6 +35,7 @@ class Trained:
         model: In evaluation mode.
         seed: Its seed.
         seconds: Training time to the kept epoch: the cost of equal validation quality.
+        cpu_seconds: The same in processor seconds.
         epochs: Epochs to the kept one.
         cached: Whether it came from the cache.
     """
@@ -42,6 +43,7 @@ class Trained:
     model: nn.Module
     seed: int
     seconds: float
+    cpu_seconds: float
     epochs: int
     cached: bool
 
@@ -79,7 +81,7 @@ def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Train
     if folder is not None:
         save_tensors(model.state_dict(), folder / "model.safetensors")
         write_json(folder / "log.json", log.facts())
-    return Trained(model.eval(), seed, log.seconds_to_best, log.best_epoch, False)
+    return Trained(model.eval(), seed, log.seconds_to_best, log.cpu_seconds_to_best, log.best_epoch, False)
 
 
 def gold_models(
@@ -173,4 +175,5 @@ def _read(task: Task, data: Any, folder: Path, seed: int) -> Trained | None:
         load_weights(model, load_tensors(weights))
     except (InputError, json.JSONDecodeError, OSError):
         return None  # a damaged cache entry is trained anew and replaced
-    return Trained(model.eval(), seed, float(content["seconds_to_best"]), int(content["best_epoch"]), True)
+    wall, cpu = float(content["seconds_to_best"]), float(content["cpu_seconds_to_best"])
+    return Trained(model.eval(), seed, wall, cpu, int(content["best_epoch"]), True)

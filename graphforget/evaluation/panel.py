@@ -161,28 +161,16 @@ def literature_rows(task: Task, subsets: dict[str, Subset], judged: Judged, orig
     return rows
 
 
-def cost_rows(judged: Judged, gold_seconds: float | None) -> list[Row]:
-    """Seconds, share of gold's training time, forward examples."""
-    rows = []
+def cost_rows(judged: Judged, gold_cpu_seconds: float) -> list[Row]:
+    """Seconds, processor seconds, how many times cheaper than a gold model (in processor seconds), forward examples."""
+    facts = dict(judged.facts)
     if judged.seconds is not None:
-        rows.append(Row(judged.role, judged.context, "all", "seconds", judged.seconds, judged.seed, method=judged.method))
-        if judged.role == "unlearned" and gold_seconds and judged.seconds > 0:
-            rows.append(
-                Row(
-                    judged.role,
-                    judged.context,
-                    "all",
-                    "speedup",
-                    gold_seconds / judged.seconds,
-                    judged.seed,
-                    method=judged.method,
-                )
-            )
-    rows += [
-        Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method)
-        for metric, value in judged.facts.items()
+        facts["seconds"] = judged.seconds
+    if judged.role == "unlearned" and gold_cpu_seconds and facts.get("cpu_seconds", 0.0) > 0:
+        facts["speedup"] = gold_cpu_seconds / facts["cpu_seconds"]
+    return [
+        Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method) for metric, value in facts.items()
     ]
-    return rows
 
 
 def _mean(values: list[float]) -> float:

@@ -102,6 +102,16 @@ RECORDS = (
         "Membership AUC of an attacker who may flip the sign: over-forgetting leaks too.",
     ),
     MetricRecord(
+        "confidence_mia_auc",
+        "privacy",
+        (0.0, 1.0),
+        "gold",
+        False,
+        "Yeom et al. 2018",
+        "Membership AUC of the plain threshold on the confidence in the label.",
+        "Calls hard examples non-members whoever trained on them; RMIA corrects that with reference models.",
+    ),
+    MetricRecord(
         "mia_tpr_at_fpr_0.01",
         "privacy",
         (0.0, 1.0),

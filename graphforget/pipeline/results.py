@@ -28,6 +28,7 @@ def save_result(result: UnlearnResult, folder: str | Path) -> Path:
     folder = Path(folder)
     save_model(result.first_original, folder / "original")
     write_json(folder / "earlier.json", [request.to_dict() for request in earlier_requests(result)])
+    (folder / "state.safetensors").unlink(missing_ok=True)  # a result without state must not inherit that of an earlier one
     return result.save(folder)
 
 

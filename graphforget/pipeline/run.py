@@ -171,6 +171,7 @@ class _Runner:
             log = task.fit(model, data, seed=seed, callback=lambda epoch, loss: self.tell("original", epoch, total, loss=loss))
             save_model(model, folder)
             write_json(folder / "fit.json", log.facts())
+            write_json(folder / "task.json", task.describe())
             facts = {"epochs": log.epochs, "best_epoch": log.best_epoch, "best_score": log.best_score}
         return _files(folder), facts
 

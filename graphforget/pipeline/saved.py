@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,33 +51,28 @@ def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: st
     if method != "auto":
         lookup("--method", METHODS, method)
         complete("-o", METHODS[method], params or {})
-    fields = complete("-r", Recipe, recipe or {}, known=_fields(task_class.default_recipe))
     check_device(device)
     asked = DeletionRequest.load(request)
     folder = Path(model)
     if not folder.is_dir():
         raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
-    before = None
+    before, edits = None, ()
     if is_result(folder):
         if recipe:
             raise InputError("-r belongs to the first deletion; a saved result keeps its own recipe.")
-        read_record(folder)
-    else:
-        trained = load_model(folder, model_class=model_class)[0].eval()
-    container = find_data(data, task, **(data_options or {}))
-    if is_result(folder):
-        before = load_result(folder, container, task, model_class=model_class)
+        before = load_result(folder, find_data(data, task, **(data_options or {})), task, model_class=model_class)
         the_task, current, served = before.task, before.split.retain_data, before.model
     else:
-        the_task = task_for(task_class, trained, Recipe(**fields))
-        current, served = the_task.adopt(container), trained
+        fields = complete("-r", Recipe, recipe or {}, known=recorded_recipe(folder, task) or asdict(task_class.default_recipe))
+        served, edits = load_model(folder, model_class=model_class)
+        the_task = task_for(task_class, served.eval(), Recipe(**fields))
+        current = the_task.adopt(find_data(data, task, **(data_options or {})))
     split = the_task.split(current, asked)
     check_runs(the_task, served, current)
     key = choose_method(the_task, split.request, served) if method == "auto" else method
     unlearner: Unlearner = METHODS.resolve(key, Unlearner, **complete("-o", METHODS[key], params or {}))
     if before is not None:
         return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
-    edits = load_model(folder, model_class=model_class)[1]
     return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress,
                              edits=edits)
 
@@ -135,7 +131,20 @@ def read_history(folder: Path) -> FitLog | None:
         raise InputError(f"'{file}' is no training log ({type(error).__name__}); remove it, or train again.") from None
 
 
-def _fields(recipe: Recipe) -> dict[str, Any]:
-    from dataclasses import asdict
+def recorded_recipe(folder: Path, task: str) -> dict[str, Any] | None:
+    """The recipe beside a model that ``graphforget run`` trained (``task.json``), or None.
 
-    return asdict(recipe)
+    Raises:
+        InputError: The file is damaged, or the model was trained for another task.
+    """
+    file = folder / "task.json"
+    if not file.is_file():
+        return None
+    try:
+        described = json.loads(file.read_text(encoding="utf-8"))
+        name, recipe = described["name"], dict(described["recipe"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"'{file}' is no record of a task ({type(error).__name__}); remove it, or train again.") from None
+    if name != task:
+        raise InputError(f"the model in '{folder}' was trained for task '{name}', not '{task}'; give --task {name}.")
+    return recipe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import weakref
 from dataclasses import dataclass, replace
@@ -95,6 +96,12 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
     return torch.cat([table, table.new_full((1, *table.shape[1:]), float("nan"))])
 
 
+@functools.cache
+def _takes_ids(cls: type[nn.Module]) -> bool:
+    """Whether ``forward`` wants the stable ids of its rows."""
+    return "n_id" in inspect.signature(cls.forward).parameters
+
+
 # Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).
 _FEATURES: dict[int, tuple[weakref.ref[Tensor], int, Tensor | SparseGraph]] = {}
 
@@ -180,7 +187,7 @@ class GraphTask(TrainableTask):
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
         else:
             x = ctx.features if own else ctx.dense
-        extra = {"n_id": ctx.ids} if "n_id" in inspect.signature(model.forward).parameters else {}
+        extra = {"n_id": ctx.ids} if _takes_ids(type(model)) else {}
         with using_row_ids(ctx.ids):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):

@@ -121,7 +121,7 @@ class TrainableTask(Task):
             InputError: There is nothing to train on.
         """
         recipe = self.recipe
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         train = self.view(data, "train")
         if index is not None:
             train = View(data, index, train.negatives)
@@ -137,7 +137,7 @@ class TrainableTask(Task):
             weight_decay=recipe.weight_decay,
         )
         init, curve, checkpoints = weights_digest(model), [], {}
-        best: tuple[float, int, dict[str, Tensor] | None, float] = (-float("inf"), 0, None, 0.0)
+        best: tuple[float, int, dict[str, Tensor] | None, float, float] = (-float("inf"), 0, None, 0.0, 0.0)
         epoch = 0
         with seeds.isolated(seeds.derive(seed, "dropout")):
             for epoch in range(1, total + 1):
@@ -160,10 +160,10 @@ class TrainableTask(Task):
                     score = self.utility(model, val)[self.monitor]
                     curve.append((epoch, score))
                     if score > best[0]:
-                        best = (score, epoch, copy.deepcopy(model.state_dict()), time.perf_counter() - started)
+                        best = (score, epoch, copy.deepcopy(model.state_dict()), time.perf_counter() - started, time.process_time() - started_cpu)
                     elif epoch - best[1] >= recipe.patience * recipe.eval_every:  # type: ignore[operator]
                         break
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
         if best[2] is not None:
             model.load_state_dict(best[2])
         model.eval()
@@ -176,6 +176,7 @@ class TrainableTask(Task):
             best_score=best[0] if has_best else None,
             seconds=seconds,
             seconds_to_best=best[3] if has_best else seconds,
+            cpu_seconds_to_best=best[4] if has_best else cpu_seconds,
             curve=tuple(curve),
             checkpoints=checkpoints,
             optimizer_state=optimizer.state_dict() if "optimizer" in keep else None,

@@ -55,6 +55,16 @@ def test_a_result_is_continued_and_what_was_deleted_stays_deleted(workspace: Pat
     assert code == 2 and "forgotten" in err and not (workspace / "out3").exists()
 
 
+def test_a_model_that_run_trained_brings_its_recipe_and_history(workspace: Path) -> None:
+    folder = call_json("run", "recipe.yaml")[1]["folder"]
+    model = f"{folder}/models/original"
+    command = ["unlearn", "--model", model, *UNLEARN[3:], "--method", "unlink"]
+    assert call_json(*command)[1]["task"]["recipe"]["epochs"] == 3
+    assert call_json(*command, "--force", "-r", "epochs=4")[1]["task"]["recipe"]["epochs"] == 4
+    code, _, err = call(*command, "--force", "--task", "node_classification")
+    assert code == 2 and "was trained for task 'link_prediction'" in err
+
+
 def test_a_model_of_ones_own_is_named_to_be_run(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (workspace / "own_net.py").write_text(
         "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, width=8):\n        super().__init__()\n"

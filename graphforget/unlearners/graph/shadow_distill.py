@@ -232,8 +232,8 @@ class ShadowDistill(Unlearner):
 
 def _sampled(data: GraphData, edges: Tensor, live: Tensor, count: int, draws: torch.Generator, *, every: bool = False) -> Batch:
     """``count`` random edges (or every one) and ``count`` random pairs of live nodes as non-edges; chance hits are rare."""
-    positive = edges if every else edges[torch.randint(len(edges), (count,), generator=draws)]
-    negative = live[torch.randint(len(live), (count, 2), generator=draws)]
+    positive = edges if every else edges.index_select(0, torch.randint(len(edges), (count,), generator=draws))
+    negative = live.index_select(0, torch.randint(len(live), (2 * count,), generator=draws)).view(count, 2)
     return Batch(data, torch.cat([positive, negative]), torch.cat([torch.ones(len(positive)), torch.zeros(count)]))
 
 
