@@ -93,7 +93,8 @@ def run_cell(config: Record, cell: Record) -> list[Record]:
         "removed": len(split.removed),
         "original_seconds": original.seconds,
         "gold_seconds": report.meta["gold"]["mean_seconds"],
-             "gold_cpu_seconds": report.meta["gold"]["mean_cpu_seconds"], "gold_epochs": report.meta["gold"]["epochs"],
+        "gold_cpu_seconds": report.meta["gold"]["mean_cpu_seconds"],
+        "gold_epochs": report.meta["gold"]["epochs"],
     }
     records = [record | facts for record in summarise(report)]
     return [r | ({"prepare_cpu_seconds": preparing[r["label"]]} if r["label"] in preparing else {}) for r in records] + refused

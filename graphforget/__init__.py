@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from graphforget.version import __version__
 
-
 _LAZY = {
     "unlearn": "graphforget.api",
     "evaluate": "graphforget.api",

@@ -12,7 +12,7 @@ from graphforget import seed as seeds
 
 
 def draw():
-    return torch.rand(1).item(), random.random(), float(np.random.rand())  # noqa: NPY002
+    return torch.rand(1).item(), random.random(), float(np.random.rand())
 
 
 def test_generators_are_independent_of_global_state():
@@ -35,9 +35,9 @@ def test_labels_are_not_joined_into_each_other():
 
 
 def test_isolated_fixes_all_three_libraries_and_gives_the_callers_state_back():
-    torch.manual_seed(3), random.seed(3), np.random.seed(3)  # noqa: NPY002
+    torch.manual_seed(3), random.seed(3), np.random.seed(3)
     expected = draw()
-    torch.manual_seed(3), random.seed(3), np.random.seed(3)  # noqa: NPY002
+    torch.manual_seed(3), random.seed(3), np.random.seed(3)
     with seeds.isolated(7):
         inside = draw()
     assert draw() == expected
@@ -46,9 +46,9 @@ def test_isolated_fixes_all_three_libraries_and_gives_the_callers_state_back():
 
 
 def test_isolated_restores_after_an_error():
-    torch.manual_seed(4), random.seed(4), np.random.seed(4)  # noqa: NPY002
+    torch.manual_seed(4), random.seed(4), np.random.seed(4)
     expected = draw()
-    torch.manual_seed(4), random.seed(4), np.random.seed(4)  # noqa: NPY002
+    torch.manual_seed(4), random.seed(4), np.random.seed(4)
     with pytest.raises(RuntimeError):
         with seeds.isolated(1):
             draw()

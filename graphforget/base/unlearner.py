@@ -278,4 +278,3 @@ class _peak_memory:
     def __exit__(self, *_: object) -> None:
         if self.device.type == "cuda":
             self.bytes = torch.cuda.max_memory_allocated(self.device)
-

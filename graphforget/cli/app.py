@@ -18,8 +18,15 @@ BAD_INPUT, INTERRUPTED = 2, 130
 class Group(TyperGroup):
     """Prints bad input as one sentence on standard error and exits with 2; a bug still shows its traceback."""
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, complete_var: str | None = None,
-             standalone_mode: bool = True, windows_expand_args: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run the command line; returns only where ``standalone_mode`` is off."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
@@ -63,8 +70,14 @@ def _say_usage(error: Any) -> int:
     return _say(f"{message.rstrip('.')}; see `{command} --help`.")
 
 
-app = typer.Typer(cls=Group, name="graphforget", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  help="Remove data from trained models, and prove it against models that never saw the data.")
+app = typer.Typer(
+    cls=Group,
+    name="graphforget",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Remove data from trained models, and prove it against models that never saw the data.",
+)
 
 
 def _version(value: bool) -> None:

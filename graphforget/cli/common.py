@@ -16,8 +16,10 @@ from graphforget.reporting import Report
 INSUFFICIENT = 3
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output and nothing else.")]
-DataOptions = Annotated[list[str] | None, typer.Option("--data-option", "-D", metavar="KEY=VALUE",
-                                                      help="Option of the dataset, e.g. -D seed=1; may be repeated.")]
+DataOptions = Annotated[
+    list[str] | None,
+    typer.Option("--data-option", "-D", metavar="KEY=VALUE", help="Option of the dataset, e.g. -D seed=1; may be repeated."),
+]
 ModelClass = Annotated[str | None, typer.Option(help="package.module:Class of a model outside graphforget; its code runs.")]
 Force = Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")]
 Show = Callable[[str, int, int, Mapping[str, Any]], None]

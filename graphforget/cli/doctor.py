@@ -15,8 +15,15 @@ from graphforget.exceptions import InputError
 from graphforget.home import data_root, home
 
 _NEEDED = ("torch", "torch-geometric", "numpy", "scipy", "scikit-learn", "networkx", "safetensors", "pydantic", "typer", "rich")
-_EXTRAS = {"plots": "matplotlib", "fast": "numba", "gpu": "triton", "dgl": "dgl", "partition": "pymetis", "text": "transformers",
-           "diffusion": "diffusers"}
+_EXTRAS = {
+    "plots": "matplotlib",
+    "fast": "numba",
+    "gpu": "triton",
+    "dgl": "dgl",
+    "partition": "pymetis",
+    "text": "transformers",
+    "diffusion": "diffusers",
+}
 
 
 def doctor(json: Json = False) -> None:
@@ -47,11 +54,14 @@ def inspect_installation() -> dict[str, Any]:
         root = None
         problems.append(str(error).rstrip("."))
     return {
-        "graphforget": __version__, "python": platform.python_version(), "system": platform.platform(),
+        "graphforget": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
         "versions": {package: _version(package) for package in _NEEDED},
         "extras": {extra: {"package": package, "version": _version(package)} for extra, package in _EXTRAS.items()},
         "devices": ["cpu", *(f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))],
-        "cpus": os.cpu_count(), "threads": torch.get_num_threads(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
         "cache": {"folder": str(folder), "writable": problem is None},
         "data": None if root is None else str(root),
         "problems": problems,
@@ -82,7 +92,12 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     lines = [f"graphforget {facts['graphforget']}, Python {facts['python']}, {facts['system']}", ""]
     lines += [f"{name:<16}{version or 'missing'}" for name, version in facts["versions"].items()]
     lines += ["", *(f"extra {name:<10}{e['package']} {e['version'] or 'not installed'}" for name, e in facts["extras"].items())]
-    lines += ["", f"devices         {', '.join(facts['devices'])}", f"threads         {facts['threads']} of {facts['cpus']} CPUs",
-              f"cache           {cache['folder']} ({'writable' if cache['writable'] else 'NOT writable'})",
-              f"data            {facts['data'] or 'GRAPHFORGET_DATA is not set; raw data is downloaded when first used'}", ""]
+    lines += [
+        "",
+        f"devices         {', '.join(facts['devices'])}",
+        f"threads         {facts['threads']} of {facts['cpus']} CPUs",
+        f"cache           {cache['folder']} ({'writable' if cache['writable'] else 'NOT writable'})",
+        f"data            {facts['data'] or 'GRAPHFORGET_DATA is not set; raw data is downloaded when first used'}",
+        "",
+    ]
     return lines + ([f"problem: {problem}." for problem in facts["problems"]] or ["Everything is in place."])

@@ -45,8 +45,14 @@ def evaluate(
         check_out(out, force)
     loaded = load_results(results, data, task=task, model_class=model_class, data_options=key_values(data_option, "-D"))
     with progress() as show:
-        report = measure(loaded, gold=gold, margin=margin, tolerance=tolerance, original_seed=original_seed,
-                         progress=lambda number, total, how: show("gold", number, total, {"": how}))
+        report = measure(
+            loaded,
+            gold=gold,
+            margin=margin,
+            tolerance=tolerance,
+            original_seed=original_seed,
+            progress=lambda number, total, how: show("gold", number, total, {"": how}),
+        )
     if out is not None:
         render(report, out)
     if json:

@@ -35,21 +35,38 @@ def _methods() -> list[dict[str, Any]]:
     for key in METHODS:
         cls = METHODS[key]
         tags, parameters = cls.tags, inspect.signature(cls).parameters.values()
-        found.append({
-            "name": key, "summary": tags.summary, "citation": tags.citation, "guarantee": tags.guarantee,
-            "tasks": sorted(tags.tasks) if tags.tasks else "any", "kinds": sorted(tags.kinds) if tags.kinds else "any",
-            "parameters": {p.name: None if p.default is p.empty else p.default for p in parameters if p.kind != p.VAR_KEYWORD},
-        })
+        found.append(
+            {
+                "name": key,
+                "summary": tags.summary,
+                "citation": tags.citation,
+                "guarantee": tags.guarantee,
+                "tasks": sorted(tags.tasks) if tags.tasks else "any",
+                "kinds": sorted(tags.kinds) if tags.kinds else "any",
+                "parameters": {
+                    p.name: None if p.default is p.empty else p.default for p in parameters if p.kind != p.VAR_KEYWORD
+                },
+            }
+        )
     return found
 
 
 def _metrics() -> list[dict[str, Any]]:
     from graphforget.metrics import METRICS
 
-    return [{
-        "name": name, "group": r.group, "range": [v if math.isfinite(v) else str(v) for v in r.range], "target": r.target,
-        "needs_gold": r.needs_gold, "source": r.source, "description": r.description, "warning": r.warning,
-    } for name, r in sorted(METRICS.items(), key=lambda item: (item[1].group, item[0]))]
+    return [
+        {
+            "name": name,
+            "group": r.group,
+            "range": [v if math.isfinite(v) else str(v) for v in r.range],
+            "target": r.target,
+            "needs_gold": r.needs_gold,
+            "source": r.source,
+            "description": r.description,
+            "warning": r.warning,
+        }
+        for name, r in sorted(METRICS.items(), key=lambda item: (item[1].group, item[0]))
+    ]
 
 
 def _tasks() -> list[dict[str, Any]]:
@@ -64,8 +81,15 @@ def _tasks() -> list[dict[str, Any]]:
             continue
         from dataclasses import asdict
 
-        found.append({"name": key, "summary": _first_line(cls), "kinds": sorted(cls.kinds), "output": cls.output_kind,
-                      "recipe": asdict(cls.default_recipe)})
+        found.append(
+            {
+                "name": key,
+                "summary": _first_line(cls),
+                "kinds": sorted(cls.kinds),
+                "output": cls.output_kind,
+                "recipe": asdict(cls.default_recipe),
+            }
+        )
     return found
 
 

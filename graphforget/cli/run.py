@@ -8,8 +8,12 @@ import typer
 
 from graphforget.cli.common import Json, exit_code, print_json, print_report, progress
 
-Overrides = Annotated[list[str] | None, typer.Option("--override", "-o", metavar="PATH=VALUE",
-                                                     help="Set a key of the recipe, e.g. -o unlearner.lr=0.01; may be repeated.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override", "-o", metavar="PATH=VALUE", help="Set a key of the recipe, e.g. -o unlearner.lr=0.01; may be repeated."
+    ),
+]
 Folder = Annotated[str, typer.Option("--folder", help="Where run folders go.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of continuing the newest run of this configuration.")]
 
@@ -17,8 +21,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Start anew instead of cont
 Recipe = Annotated[str, typer.Argument(help="A recipe file, or the name of a shipped one: demo, cora_nodes, dblp_edges.")]
 
 
-def run(recipe: Recipe, override: Overrides = None, folder: Folder = "runs", fresh: Fresh = False,
-        json: Json = False) -> None:
+def run(recipe: Recipe, override: Overrides = None, folder: Folder = "runs", fresh: Fresh = False, json: Json = False) -> None:
     """Run a recipe: train or load a model, delete, retrain gold models, evaluate, report."""
     raise typer.Exit(execute(recipe, override, folder, fresh, json))
 
@@ -30,8 +33,15 @@ def execute(recipe: str, override: list[str] | None, folder: str, fresh: bool, j
     with progress() as show:
         done = run_recipe(recipe, overrides=override or (), folder=folder, resume=not fresh, progress=show)
     if json:
-        print_json({"folder": str(done.path), "html": str(done.html), "skipped": list(done.skipped),
-                    "verdict": done.report.verdict.label if done.report.verdict else None, "report": done.report.to_dict()})
+        print_json(
+            {
+                "folder": str(done.path),
+                "html": str(done.html),
+                "skipped": list(done.skipped),
+                "verdict": done.report.verdict.label if done.report.verdict else None,
+                "report": done.report.to_dict(),
+            }
+        )
     else:
         print_report(done.report)
         typer.echo(f"\nrun folder: {done.path}\nreport:     {done.html}")

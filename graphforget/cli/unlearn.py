@@ -11,10 +11,14 @@ from graphforget.base import UnlearnResult
 from graphforget.cli.common import DataOptions, Force, Json, ModelClass, key_values, print_json, progress
 from graphforget.exceptions import InputError
 
-Options = Annotated[list[str] | None, typer.Option("--option", "-o", metavar="KEY=VALUE",
-                                                  help="Parameter of the method, e.g. -o lr=0.01; may be repeated.")]
-RecipeOptions = Annotated[list[str] | None, typer.Option("--recipe", "-r", metavar="KEY=VALUE",
-                                                        help="How the model was trained (epochs, lr, ...), as gold will be.")]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", "-o", metavar="KEY=VALUE", help="Parameter of the method, e.g. -o lr=0.01; may be repeated."),
+]
+RecipeOptions = Annotated[
+    list[str] | None,
+    typer.Option("--recipe", "-r", metavar="KEY=VALUE", help="How the model was trained (epochs, lr, ...), as gold will be."),
+]
 
 
 def unlearn(
@@ -39,9 +43,19 @@ def unlearn(
     check_out(out, force, model)
     with progress() as show:
         result = unlearn_saved(
-            model, data, request, task=task, method=method, params=key_values(option, "-o"), recipe=key_values(recipe, "-r"),
-            model_class=model_class, data_options=key_values(data_option, "-D"), seed=seed, device=device,
-            progress=lambda step, total, values: show("unlearn", step, total, values))
+            model,
+            data,
+            request,
+            task=task,
+            method=method,
+            params=key_values(option, "-o"),
+            recipe=key_values(recipe, "-r"),
+            model_class=model_class,
+            data_options=key_values(data_option, "-D"),
+            seed=seed,
+            device=device,
+            progress=lambda step, total, values: show("unlearn", step, total, values),
+        )
     from graphforget.pipeline import save_result
 
     save_result(result, out)

@@ -79,7 +79,9 @@ def evaluate(
     controls = [original]
     if task.has_input_graph:
         controls.append(Judged("unlink", "retained", None, first.first_original))
-    judged_golds = [Judged("gold", "retained", g.seed, g.model, seconds=g.seconds, facts={"cpu_seconds": g.cpu_seconds}) for g in golds]
+    judged_golds = [
+        Judged("gold", "retained", g.seed, g.model, seconds=g.seconds, facts={"cpu_seconds": g.cpu_seconds}) for g in golds
+    ]
     artefacts = [_artefact(r) for r in several]
     for one in controls + judged_golds + artefacts:
         score(task, split, subsets, one)

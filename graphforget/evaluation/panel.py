@@ -169,7 +169,8 @@ def cost_rows(judged: Judged, gold_cpu_seconds: float) -> list[Row]:
     if judged.role == "unlearned" and gold_cpu_seconds and facts.get("cpu_seconds", 0.0) > 0:
         facts["speedup"] = gold_cpu_seconds / facts["cpu_seconds"]
     return [
-        Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method) for metric, value in facts.items()
+        Row(judged.role, judged.context, "all", metric, value, judged.seed, method=judged.method)
+        for metric, value in facts.items()
     ]
 
 

@@ -32,7 +32,9 @@ RECORDS = (
         "standard",
         "Processor seconds over all threads; steadier than the clock on a shared machine.",
     ),
-    MetricRecord("speedup", "cost", (0.0, _INF), "max", True, "standard", "Processor seconds of retraining over those of unlearning."),
+    MetricRecord(
+        "speedup", "cost", (0.0, _INF), "max", True, "standard", "Processor seconds of retraining over those of unlearning."
+    ),
     MetricRecord("peak_memory_mb", "cost", (0.0, _INF), "min", False, "standard", "Largest memory in use, in MiB."),
     MetricRecord("retain_read", "cost", (0.0, 1.0), "min", False, "standard", "Share of the retained data that the method read."),
     MetricRecord("forward_samples", "cost", (0.0, _INF), "min", False, "standard", "Examples sent forward through a model."),

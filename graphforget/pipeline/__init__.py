@@ -7,5 +7,16 @@ from graphforget.pipeline.folder import STAGES, RunFolder, read_report
 from graphforget.pipeline.results import load_result, save_result
 from graphforget.pipeline.run import render, run
 
-__all__ = ["STAGES", "RunConfig", "RunFolder", "find_data", "load_config", "load_result", "read_data", "read_report", "render",
-           "run", "save_result"]
+__all__ = [
+    "STAGES",
+    "RunConfig",
+    "RunFolder",
+    "find_data",
+    "load_config",
+    "load_result",
+    "read_data",
+    "read_report",
+    "render",
+    "run",
+    "save_result",
+]

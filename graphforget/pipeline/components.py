@@ -107,8 +107,10 @@ def load_trained(section: ModelSection, data: Any) -> nn.Module:
     """
     if section.folder is not None:
         if (Path(section.folder) / "result.json").exists():
-            raise InputError(f"model.folder: '{section.folder}' is the result of a deletion; continue it with "
-                             f"`graphforget unlearn --model {section.folder}`, which knows what was deleted before.")
+            raise InputError(
+                f"model.folder: '{section.folder}' is the result of a deletion; continue it with "
+                f"`graphforget unlearn --model {section.folder}`, which knows what was deleted before."
+            )
         model, _ = load_model(section.folder, model_class=section.class_)
     else:
         model = build_model(section, data)
@@ -126,16 +128,20 @@ def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequ
     if section.file is not None:
         return DeletionRequest.load(section.file)
     if section.ids is not None:
-        return DeletionRequest.from_dict({"targets": [{"kind": section.target, "ids": [
-            list(i) if isinstance(i, tuple) else i for i in section.ids]}]})
+        return DeletionRequest.from_dict(
+            {"targets": [{"kind": section.target, "ids": [list(i) if isinstance(i, tuple) else i for i in section.ids]}]}
+        )
     assert section.size is not None
     samplers = samplers_of(section.target or "", data)
     if section.where not in samplers:
         if not samplers:
-            raise InputError(f"request.where: {section.target} targets of '{data.name}' cannot be drawn; "
-                             f"name them with ids: or file:.")
-        raise InputError(f"request.where: there is no '{section.where}' for {section.target} targets; "
-                         f"{nearest(str(section.where), list(samplers))}")
+            raise InputError(
+                f"request.where: {section.target} targets of '{data.name}' cannot be drawn; name them with ids: or file:."
+            )
+        raise InputError(
+            f"request.where: there is no '{section.where}' for {section.target} targets; "
+            f"{nearest(str(section.where), list(samplers))}"
+        )
     draw, seed = samplers[section.where], seeds.derive(section.seed, "request")
     params = complete("request", draw, section.params, hidden=("data", "size", "seed", "count", "fraction"))
     if "fraction" in inspect.signature(draw).parameters:
@@ -153,8 +159,11 @@ def samplers_of(target: str, data: Any) -> dict[str, Any]:
     else:
         return {"random": random_samples} if target == "sample" else {}
     ending = f"_{target}s"
-    return {name.removesuffix(ending): function for name, function in inspect.getmembers(module, inspect.isfunction)
-            if name.endswith(ending) and function.__module__ == module.__name__ and not name.startswith("_")}
+    return {
+        name.removesuffix(ending): function
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if name.endswith(ending) and function.__module__ == module.__name__ and not name.startswith("_")
+    }
 
 
 def random_samples(data: Any, size: int | float, *, seed: int) -> DeletionRequest:

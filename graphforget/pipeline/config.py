@@ -92,8 +92,10 @@ class RequestSection(Component):
     @model_validator(mode="after")
     def _one(self) -> RequestSection:
         if sum(v is not None for v in (self.file, self.ids, self.where)) != 1:
-            raise ValueError("give one of file: request.json, ids: [...] with target:, or where: (random, hub, inside, ...) "
-                             "with target: and size:.")
+            raise ValueError(
+                "give one of file: request.json, ids: [...] with target:, or where: (random, hub, inside, ...) "
+                "with target: and size:."
+            )
         if self.file is not None and (self.target, self.size) != (None, None):
             raise ValueError("a request file says itself what to forget; leave out target and size.")
         if self.file is None and self.target not in KINDS:
@@ -236,8 +238,14 @@ def _complete(config: RunConfig) -> RunConfig:
     task_class = lookup("task.name", TASKS, config.task.name)
     recipe = complete("task.recipe", Recipe, config.task.recipe, known=asdict(task_class.default_recipe))
     model, layers = _complete_model(config.model, sized=task_class.output_kind == "categorical")
-    task = complete("task", task_class, config.task.params, hidden=("build", "template", "recipe", "layers"),
-                    known={"num_hops": layers} if layers else None, derived=() if layers else ("num_hops",))
+    task = complete(
+        "task",
+        task_class,
+        config.task.params,
+        hidden=("build", "template", "recipe", "layers"),
+        known={"num_hops": layers} if layers else None,
+        derived=() if layers else ("num_hops",),
+    )
     updates: dict[str, Any] = {
         "task": TaskSection(name=config.task.name, recipe=recipe, layers=config.task.layers, **task),
         "model": model,

@@ -68,8 +68,16 @@ def dotted(location: tuple[str | int, ...]) -> str:
 
 
 _EXPECTED = {
-    "int": "a whole number", "float": "a number", "bool": "true or false", "string": "text", "list": "a list", "tuple": "a list",
-    "dict": "a section with keys", "model": "a section with keys", "finite": "a finite number", "none": "null",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a section with keys",
+    "model": "a section with keys",
+    "finite": "a finite number",
+    "none": "null",
 }
 
 
@@ -121,8 +129,15 @@ def _section_in(annotation: Any) -> Any:
     return next((found for found in map(_section_in, typing.get_args(annotation)) if found is not None), None)
 
 
-def complete(where: str, component: Callable[..., Any], given: Mapping[str, Any], *, known: Mapping[str, Any] | None = None,
-             derived: Collection[str] = (), hidden: Collection[str] = ()) -> dict[str, Any]:
+def complete(
+    where: str,
+    component: Callable[..., Any],
+    given: Mapping[str, Any],
+    *,
+    known: Mapping[str, Any] | None = None,
+    derived: Collection[str] = (),
+    hidden: Collection[str] = (),
+) -> dict[str, Any]:
     """Check parameters against a constructor's signature and add its defaults.
 
     Args:
@@ -139,8 +154,11 @@ def complete(where: str, component: Callable[..., Any], given: Mapping[str, Any]
     Raises:
         InputError: Unknown parameter, missing parameter, or a value of the wrong type.
     """
-    signature = {n: p for n, p in inspect.signature(component).parameters.items()
-                 if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and n not in hidden}
+    signature = {
+        n: p
+        for n, p in inspect.signature(component).parameters.items()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and n not in hidden
+    }
     hints = _hints(component)
     for name, value in given.items():
         if name not in signature:

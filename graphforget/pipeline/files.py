@@ -40,16 +40,22 @@ def read_data(path: str | Path) -> GraphData | TensorData | Interactions:
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"there is no data file '{path}': give a {' or '.join(SUFFIXES)} file or the name of a dataset "
-                         f"(graphforget list datasets).")
+        raise InputError(
+            f"there is no data file '{path}': give a {' or '.join(SUFFIXES)} file or the name of a dataset "
+            f"(graphforget list datasets)."
+        )
     if path.suffix not in SUFFIXES:
-        raise InputError(f"'{path}' is no data file that graphforget reads: save the arrays edge_index, x, y, ... "
-                         f"with numpy.savez as .npz, or as .safetensors.")
+        raise InputError(
+            f"'{path}' is no data file that graphforget reads: save the arrays edge_index, x, y, ... "
+            f"with numpy.savez as .npz, or as .safetensors."
+        )
     arrays = load_tensors(path) if path.suffix == ".safetensors" else _read_npz(path)
     kind = "a graph" if "edge_index" in arrays else "samples" if "x" in arrays else "interactions" if "train" in arrays else None
     if kind is None:
-        raise InputError(f"'{path}' holds {', '.join(sorted(arrays)) or 'no arrays'}: a graph needs edge_index, "
-                         f"samples need x and y, interactions need train.")
+        raise InputError(
+            f"'{path}' holds {', '.join(sorted(arrays)) or 'no arrays'}: a graph needs edge_index, "
+            f"samples need x and y, interactions need train."
+        )
     for name in arrays:
         if name not in _KNOWN[kind]:
             raise InputError(f"'{path}' is {kind} and has an unknown array '{name}'; {nearest(name, list(_KNOWN[kind]))}")
@@ -101,5 +107,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
             content: dict[str, Any] = {name: archive[name] for name in archive.files}
         return {name: torch.from_numpy(numpy.ascontiguousarray(array)).reshape(array.shape) for name, array in content.items()}
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"'{path}' is not a readable .npz file of number arrays ({str(error).splitlines()[0]}); "
-                         f"write it with numpy.savez(file, edge_index=..., x=..., y=...).") from None
+        raise InputError(
+            f"'{path}' is not a readable .npz file of number arrays ({str(error).splitlines()[0]}); "
+            f"write it with numpy.savez(file, edge_index=..., x=..., y=...)."
+        ) from None

@@ -59,8 +59,9 @@ def read_report(path: str | Path) -> Report:
     try:
         return Report.from_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no report in '{path}': expected a folder with report.json, "
-                         f"as `graphforget run` writes it.") from None
+        raise InputError(
+            f"there is no report in '{path}': expected a folder with report.json, as `graphforget run` writes it."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read '{file}': {error}.") from None
     except InputError as error:
@@ -90,8 +91,10 @@ class Status:
         entry = self.content["stages"].get(stage)
         if not entry or entry["state"] != "done" or entry["key"] != key:
             return False
-        return all((self.folder / name).is_file() and file_digest(self.folder / name) == digest
-                   for name, digest in entry["files"].items())
+        return all(
+            (self.folder / name).is_file() and file_digest(self.folder / name) == digest
+            for name, digest in entry["files"].items()
+        )
 
     def start(self, stage: str, key: str) -> None:
         """Note that a stage has begun; ``times`` counts how often it did."""
@@ -102,8 +105,13 @@ class Status:
     def finish(self, stage: str, files: list[Path], seconds: float, facts: dict[str, Any]) -> None:
         """Note that a stage is done, with the digests of what it wrote."""
         names = {file.relative_to(self.folder).as_posix(): file_digest(file) for file in sorted(files)}
-        self.content["stages"][stage] |= {"state": "done", "files": names, "seconds": round(seconds, 3), "facts": facts,
-                                          "finished": _now()}
+        self.content["stages"][stage] |= {
+            "state": "done",
+            "files": names,
+            "seconds": round(seconds, 3),
+            "facts": facts,
+            "finished": _now(),
+        }
         self._write("running")
 
     def facts(self, stage: str) -> dict[str, Any]:
@@ -140,8 +148,9 @@ def open_folder(config: RunConfig, runs: str | Path, *, resume: bool) -> Path:
         path.mkdir(parents=True)
         write_text(path / "config.yaml", config.to_yaml())
     except OSError as error:
-        raise InputError(f"cannot write the run folder '{path}': {(error.strerror or str(error)).lower()}; "
-                         f"choose another with --folder.") from None
+        raise InputError(
+            f"cannot write the run folder '{path}': {(error.strerror or str(error)).lower()}; choose another with --folder."
+        ) from None
     return path
 
 
@@ -157,14 +166,26 @@ def write_environment(path: Path, config: RunConfig) -> None:
             versions[package] = None
     from graphforget.version import __version__
 
-    write_json(path / "environment.json", {
-        "graphforget": __version__, "python": platform.python_version(), "versions": versions,
-        "hardware": {"machine": platform.machine(), "system": f"{platform.system()} {platform.release()}", "cpus": os.cpu_count(),
-                     "threads": torch.get_num_threads(),
-                     "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]},
-        "git_commit": git_commit(), "seeds": config.seeds.model_dump(mode="json"), "request_seed": config.request.seed,
-        "config_digest": config.digest(), "written": _now(),
-    })
+    write_json(
+        path / "environment.json",
+        {
+            "graphforget": __version__,
+            "python": platform.python_version(),
+            "versions": versions,
+            "hardware": {
+                "machine": platform.machine(),
+                "system": f"{platform.system()} {platform.release()}",
+                "cpus": os.cpu_count(),
+                "threads": torch.get_num_threads(),
+                "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            },
+            "git_commit": git_commit(),
+            "seeds": config.seeds.model_dump(mode="json"),
+            "request_seed": config.request.seed,
+            "config_digest": config.digest(),
+            "written": _now(),
+        },
+    )
 
 
 def git_commit(start: Path | None = None) -> str | None:

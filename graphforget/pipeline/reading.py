@@ -25,7 +25,9 @@ _Loader.yaml_implicit_resolvers = {
 }
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    re.compile(
+        r"^[-+]?(?:\d+\.\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+0123456789."),
 )
 
@@ -76,8 +78,9 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         shipped = Path(__file__).parent / "recipes" / f"{file.name}.yaml"
         if not shipped.is_file():
             names = ", ".join(sorted(p.stem for p in shipped.parent.glob("*.yaml")))
-            raise InputError(f"there is no recipe file '{path}' and no shipped recipe of that name: "
-                             f"give a .yaml file or one of {names}.")
+            raise InputError(
+                f"there is no recipe file '{path}' and no shipped recipe of that name: give a .yaml file or one of {names}."
+            )
         file = shipped
     try:
         text = file.read_text(encoding="utf-8")
@@ -85,8 +88,10 @@ def read_recipe(path: str | Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         raise InputError(f"cannot read the recipe '{path}': {reason(error)}.") from None
     content, lines = read_yaml(text, str(path))
     if not isinstance(content, dict):
-        raise InputError(f"{path}: a recipe is a YAML mapping with the keys data, task, model, request, unlearner; "
-                         f"got {'nothing' if content is None else type(content).__name__}.")
+        raise InputError(
+            f"{path}: a recipe is a YAML mapping with the keys data, task, model, request, unlearner; "
+            f"got {'nothing' if content is None else type(content).__name__}."
+        )
     return content, lines
 
 
@@ -123,8 +128,10 @@ def _set(content: Any, names: list[str], value: Any, override: str) -> None:
             content = content[name]
         elif isinstance(content, list):
             if not (name.isdigit() and int(name) < len(content)):
-                raise InputError(f"override '{override}': '{'.'.join(names[:depth])}' is a list of {len(content)}; "
-                                 f"name an entry by its number, from 0.")
+                raise InputError(
+                    f"override '{override}': '{'.'.join(names[:depth])}' is a list of {len(content)}; "
+                    f"name an entry by its number, from 0."
+                )
             if last:
                 content[int(name)] = value
             content = content[int(name)]

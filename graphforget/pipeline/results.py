@@ -78,8 +78,9 @@ def task_of(record: Mapping[str, Any], name: str | None = None, *, template: nn.
     return TASKS.resolve(key, Task, template=template, recipe=recipe, layers=layers, **described)
 
 
-def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *,
-                model_class: str | None = None) -> UnlearnResult:
+def load_result(
+    folder: str | Path, data: Any, task: str | Task | None = None, *, model_class: str | None = None
+) -> UnlearnResult:
     """Rebuild a result that :func:`save_result` wrote.
 
     Args:
@@ -112,16 +113,26 @@ def load_result(folder: str | Path, data: Any, task: str | Task | None = None, *
     except InputError as error:
         raise InputError(f"'{folder}' does not fit the data '{container.name}': {error}") from None
     if split.lineage.request.digest() != record.get("cumulative_request_digest"):
-        raise InputError(f"'{folder}' was made on other data than '{container.name}', or its files were changed: "
-                         f"the request means something else here.")
+        raise InputError(
+            f"'{folder}' was made on other data than '{container.name}', or its files were changed: "
+            f"the request means something else here."
+        )
     names = {f.name for f in fields(Cost)}
     try:
         deny = {kind: torch.tensor(ids, dtype=torch.long) for kind, ids in record["serving"]["deny"].items()}
         return UnlearnResult(
-            model=_load_unlearned(folder, the_task, container), original=original, task=the_task, split=split,
-            serving=Serving(record["serving"]["context"], deny), state=_state(folder, record), edits=load_edits(folder),
-            method=record["method"], params=record["params"], seed=record["seed"],
-            cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}), curve=tuple(record["curve"]),
+            model=_load_unlearned(folder, the_task, container),
+            original=original,
+            task=the_task,
+            split=split,
+            serving=Serving(record["serving"]["context"], deny),
+            state=_state(folder, record),
+            edits=load_edits(folder),
+            method=record["method"],
+            params=record["params"],
+            seed=record["seed"],
+            cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}),
+            curve=tuple(record["curve"]),
             unlearner=METHODS.resolve(record["method"], Unlearner, **record["params"]),
             info=dict(record["info"]) | ({"earlier_requests": [r.to_dict() for r in earlier]} if earlier else {}),
         )
@@ -157,8 +168,10 @@ def _state(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 def _earlier(folder: Path) -> list[Any]:
     path = folder / "earlier.json"
     if not path.is_file():
-        raise InputError(f"'{folder}' holds no earlier.json: it was written by result.save alone; "
-                         f"use save_result or `graphforget unlearn`, which keep the original too.")
+        raise InputError(
+            f"'{folder}' holds no earlier.json: it was written by result.save alone; "
+            f"use save_result or `graphforget unlearn`, which keep the original too."
+        )
     content = _read_json(path)
     if not isinstance(content, list):
         raise InputError(f"'{path}' must be a list of requests.")

@@ -34,8 +34,14 @@ Progress = Callable[[str, int, int, Mapping[str, Any]], None]
 Work = Callable[[], tuple[list[Path], dict[str, Any]]]
 
 
-def run(config: str | Path | Mapping[str, Any] | RunConfig, *, overrides: Sequence[str] = (), folder: str | Path = "runs",
-        resume: bool = True, progress: Progress | None = None) -> RunFolder:
+def run(
+    config: str | Path | Mapping[str, Any] | RunConfig,
+    *,
+    overrides: Sequence[str] = (),
+    folder: str | Path = "runs",
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> RunFolder:
     """Run a recipe: train (or load) a model, delete, retrain gold models, evaluate, report.
 
     Args:
@@ -186,9 +192,18 @@ class _Runner:
         split = task.split(data, self.prepared.request)
         files: list[Path] = []
         for folder, method, seed in self._runs():
-            result = method.unlearn(model, task, split, history=history, seed=seed, device=self.config.device, edits=edits,
-                                    progress=lambda step, total, values, key=method.tags.key:  # type: ignore[misc]
-                                    self.tell("unlearn", step, total, method=key, **values))
+            result = method.unlearn(
+                model,
+                task,
+                split,
+                history=history,
+                seed=seed,
+                device=self.config.device,
+                edits=edits,
+                progress=lambda step, total, values, key=method.tags.key: (  # type: ignore[misc]
+                    self.tell("unlearn", step, total, method=key, **values)
+                ),
+            )
             save_result(result, folder)
             files += _files(folder)
         return files, {"results": [folder.name for folder, _, _ in self._runs()]}
@@ -209,9 +224,14 @@ class _Runner:
 
     def _gold(self) -> tuple[list[Path], dict[str, Any]]:
         task, data, count = self.prepared.task, self.prepared.data, self.config.evaluate.gold
-        golds, _ = gold_models(task, task.split(data, self.prepared.request), count, cache_key=self._cache_key(),
-                               original_seed=self.config.seeds.original,
-                               progress=lambda number, total, how: self.tell("gold", number, total, how=how))
+        golds, _ = gold_models(
+            task,
+            task.split(data, self.prepared.request),
+            count,
+            cache_key=self._cache_key(),
+            original_seed=self.config.seeds.original,
+            progress=lambda number, total, how: self.tell("gold", number, total, how=how),
+        )
         files: list[Path] = []
         for gold in golds:
             folder = self.path / "models" / f"gold-{gold.seed}"
@@ -232,8 +252,14 @@ class _Runner:
 
     def _judge(self, results: list[UnlearnResult]) -> Report:
         settings = self.config.evaluate
-        return evaluate(results, gold=settings.gold, margin=settings.margin, tolerance=settings.tolerance,
-                        cache_key=self._cache_key(), original_seed=self.config.seeds.original)
+        return evaluate(
+            results,
+            gold=settings.gold,
+            margin=settings.margin,
+            tolerance=settings.tolerance,
+            cache_key=self._cache_key(),
+            original_seed=self.config.seeds.original,
+        )
 
     def _report(self) -> tuple[list[Path], dict[str, Any]]:
         report = read_report(self.path)
@@ -262,8 +288,10 @@ def merge(report: Report, others: Report, label: str) -> Report:
         verdicts = {name: {"label": others.verdict.label, "sentences": others.verdict.sentences}}
     if report.verdict is not None:
         verdicts = {label: {"label": report.verdict.label, "sentences": report.verdict.sentences}} | verdicts
-    histograms = {subset: roles | {k: v for k, v in others.histograms.get(subset, {}).items() if k.startswith("unlearned")}
-                  for subset, roles in report.histograms.items()}
+    histograms = {
+        subset: roles | {k: v for k, v in others.histograms.get(subset, {}).items() if k.startswith("unlearned")}
+        for subset, roles in report.histograms.items()
+    }
     meta = report.meta | {"methods": report.meta["methods"] + others.meta["methods"], "verdicts": verdicts}
     rows = report.rows + [row for row in others.rows if row.role == "unlearned"]
     return replace(report, rows=rows, meta=meta, histograms=histograms)

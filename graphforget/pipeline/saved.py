@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
+from graphforget.base.edits import ModelEdit
 from graphforget.base.model import default_layer_names
 from graphforget.exceptions import InputError
 from graphforget.pipeline.components import find_data
@@ -24,10 +25,21 @@ from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
 
-def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: str = "link_prediction", method: str = "auto",
-                  params: Mapping[str, Any] | None = None, recipe: Mapping[str, Any] | None = None,
-                  model_class: str | None = None, data_options: Mapping[str, Any] | None = None, seed: int = 0,
-                  device: str | None = None, progress: Any = None) -> UnlearnResult:
+def unlearn_saved(
+    model: str | Path,
+    data: str,
+    request: str | Path,
+    *,
+    task: str = "link_prediction",
+    method: str = "auto",
+    params: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    model_class: str | None = None,
+    data_options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    progress: Any = None,
+) -> UnlearnResult:
     """Remove data from a saved model, or continue a saved result with a further request.
 
     Args:
@@ -56,7 +68,8 @@ def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: st
     folder = Path(model)
     if not folder.is_dir():
         raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
-    before, edits = None, ()
+    before: UnlearnResult | None = None
+    edits: tuple[ModelEdit, ...] = ()
     if is_result(folder):
         if recipe:
             raise InputError("-r belongs to the first deletion; a saved result keeps its own recipe.")
@@ -73,12 +86,19 @@ def unlearn_saved(model: str | Path, data: str, request: str | Path, *, task: st
     unlearner: Unlearner = METHODS.resolve(key, Unlearner, **complete("-o", METHODS[key], params or {}))
     if before is not None:
         return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
-    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress,
-                             edits=edits)
+    return unlearner.unlearn(
+        served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress, edits=edits
+    )
 
 
-def load_results(folders: Sequence[str | Path], data: str, *, task: str | None = None, model_class: str | None = None,
-                 data_options: Mapping[str, Any] | None = None) -> list[UnlearnResult]:
+def load_results(
+    folders: Sequence[str | Path],
+    data: str,
+    *,
+    task: str | None = None,
+    model_class: str | None = None,
+    data_options: Mapping[str, Any] | None = None,
+) -> list[UnlearnResult]:
     """Several saved results on the same data, and with the same task object.
 
     Raises:
@@ -114,8 +134,10 @@ def check_runs(task: Task, model: nn.Module, data: Any) -> None:
     except InputError:
         raise
     except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(f"the model {type(model).__name__} cannot be run on '{data.name}' as task '{task.name}': "
-                         f"{str(error).splitlines()[0] if str(error) else type(error).__name__}.") from None
+        raise InputError(
+            f"the model {type(model).__name__} cannot be run on '{data.name}' as task '{task.name}': "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}."
+        ) from None
 
 
 def read_history(folder: Path) -> FitLog | None:

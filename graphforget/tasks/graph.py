@@ -163,7 +163,9 @@ class GraphTask(TrainableTask):
         x = data.x
         if x is not None and len(ids) < data.num_nodes:
             x = take_rows(x, ids)
-        return GraphContext(ids.to(device), position.to(device), position[data.edge_index].to(device), None if x is None else x.to(device))
+        return GraphContext(
+            ids.to(device), position.to(device), position[data.edge_index].to(device), None if x is None else x.to(device)
+        )
 
     def encode(
         self,

@@ -160,7 +160,13 @@ class TrainableTask(Task):
                     score = self.utility(model, val)[self.monitor]
                     curve.append((epoch, score))
                     if score > best[0]:
-                        best = (score, epoch, copy.deepcopy(model.state_dict()), time.perf_counter() - started, time.process_time() - started_cpu)
+                        best = (
+                            score,
+                            epoch,
+                            copy.deepcopy(model.state_dict()),
+                            time.perf_counter() - started,
+                            time.process_time() - started_cpu,
+                        )
                     elif epoch - best[1] >= recipe.patience * recipe.eval_every:  # type: ignore[operator]
                         break
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu

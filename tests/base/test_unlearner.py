@@ -25,7 +25,7 @@ class Probe(Unlearner):
         self.epochs, self.lr = epochs, lr
 
     def _unlearn(self, run):
-        draws = (torch.rand(1).item(), random.random(), float(np.random.rand()), torch.rand(1, generator=run.generator).item())  # noqa: NPY002
+        draws = (torch.rand(1).item(), random.random(), float(np.random.rand()), torch.rand(1, generator=run.generator).item())
         type(self).seen = {
             "training": [m.training for m in run.model.modules()],
             "draws": draws,

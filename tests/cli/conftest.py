@@ -27,14 +27,27 @@ def workspace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path_factory.getbasetemp() / "cli_home"))
     monkeypatch.chdir(tmp_path)
     data = tiny_data("link_prediction")
-    numpy.savez(tmp_path / "links.npz", **{k: v.numpy() for k, v in ({"edge_index": data.edge_index, "x": data.x} | dict(data.splits)).items()})
+    numpy.savez(
+        tmp_path / "links.npz",
+        **{k: v.numpy() for k, v in ({"edge_index": data.edge_index, "x": data.x} | dict(data.splits)).items()},
+    )
     torch.manual_seed(0)
     save_model(GCN(8, 8, 4), tmp_path / "model")
     (tmp_path / "request.json").write_text(DeletionRequest.edges(pairs=data.pairs()[:4]).to_json())
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({
-        "name": "small", "data": {"file": "links.npz"}, "task": {"name": "link_prediction", "recipe": {"epochs": 3, "patience": None}},
-        "model": {"name": "gcn", "hidden_channels": 8, "out_channels": 4}, "request": {"file": "request.json"},
-        "unlearner": {"method": "unlink"}, "evaluate": {"gold": 1}}, sort_keys=False))
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "small",
+                "data": {"file": "links.npz"},
+                "task": {"name": "link_prediction", "recipe": {"epochs": 3, "patience": None}},
+                "model": {"name": "gcn", "hidden_channels": 8, "out_channels": 4},
+                "request": {"file": "request.json"},
+                "unlearner": {"method": "unlink"},
+                "evaluate": {"gold": 1},
+            },
+            sort_keys=False,
+        )
+    )
     return tmp_path
 
 

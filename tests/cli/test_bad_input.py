@@ -14,7 +14,10 @@ from .conftest import call
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes | None, int]]:
-    return {p.relative_to(folder).as_posix(): (p.read_bytes() if p.is_file() else None, p.stat().st_mtime_ns) for p in folder.rglob("*")}
+    return {
+        p.relative_to(folder).as_posix(): (p.read_bytes() if p.is_file() else None, p.stat().st_mtime_ns)
+        for p in folder.rglob("*")
+    }
 
 
 @pytest.mark.parametrize("case", BAD_INPUTS, ids=[c.what for c in BAD_INPUTS])
@@ -40,8 +43,25 @@ def test_there_are_many_and_each_is_said_once() -> None:
 
 
 def test_the_program_itself_ends_with_2_and_a_sentence(workspace: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", "from graphforget.cli import main; main()", "unlearn", "--model", "mode", "--data",
-                           "links.npz", "--request", "request.json", "--out", "out", "--json"], capture_output=True, text=True)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from graphforget.cli import main; main()",
+            "unlearn",
+            "--model",
+            "mode",
+            "--data",
+            "links.npz",
+            "--request",
+            "request.json",
+            "--out",
+            "out",
+            "--json",
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no model folder 'mode'") and done.stderr.count("\n") == 1
 

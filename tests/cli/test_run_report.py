@@ -62,6 +62,9 @@ def test_the_page_is_opened_where_asked(workspace: Path, monkeypatch) -> None:
 
 
 def test_the_program_writes_one_document_and_nothing_else(workspace: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", "from graphforget.cli import main; main()", "run", "recipe.yaml", "--json"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", "from graphforget.cli import main; main()", "run", "recipe.yaml", "--json"],
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stderr) == (0, "") and json.loads(done.stdout)["verdict"] == "inconclusive"

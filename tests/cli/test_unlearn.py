@@ -18,8 +18,15 @@ from .conftest import UNLEARN, call, call_json
 
 
 def test_a_result_folder_is_written_and_told_of(workspace: Path) -> None:
-    code, document = call_json(*UNLEARN, "--method", "finetune", "-o", "epochs=2", "-o", "lr=1e-2", "-r", "epochs=5", "--seed", "4")
-    assert code == 0 and document["method"] == "finetune" and document["params"] == {"epochs": 2, "lr": 0.01} and document["seed"] == 4
+    code, document = call_json(
+        *UNLEARN, "--method", "finetune", "-o", "epochs=2", "-o", "lr=1e-2", "-r", "epochs=5", "--seed", "4"
+    )
+    assert (
+        code == 0
+        and document["method"] == "finetune"
+        and document["params"] == {"epochs": 2, "lr": 0.01}
+        and document["seed"] == 4
+    )
     assert document["task"]["recipe"]["epochs"] == 5 and document["counts"]["removed"] == 4 and document["changed_parameters"]
     out = workspace / document["out"]
     assert json.loads((out / "result.json").read_text()) == {k: v for k, v in document.items() if k != "out"}
@@ -69,14 +76,27 @@ def test_a_model_of_ones_own_is_named_to_be_run(workspace: Path, monkeypatch: py
     (workspace / "own_net.py").write_text(
         "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, width=8):\n        super().__init__()\n"
         "        self.config = {'width': width}\n        self.lin = nn.Linear(width, 4)\n\n    def forward(self, x, edge_index):\n"
-        "        return self.lin(x).index_add(0, edge_index[1], self.lin(x)[edge_index[0]])\n")
+        "        return self.lin(x).index_add(0, edge_index[1], self.lin(x)[edge_index[0]])\n"
+    )
     monkeypatch.syspath_prepend(str(workspace))
     from own_net import Net
 
     from graphforget.base import save_model
 
     save_model(Net(), workspace / "own")
-    command = ["unlearn", "--model", "own", "--data", "links.npz", "--request", "request.json", "--method", "finetune", "-o", "epochs=1"]
+    command = [
+        "unlearn",
+        "--model",
+        "own",
+        "--data",
+        "links.npz",
+        "--request",
+        "request.json",
+        "--method",
+        "finetune",
+        "-o",
+        "epochs=1",
+    ]
     assert call(*command, "--out", "no")[0] == 2
     assert call(*command, "--out", "yes", "--model-class", "own_net:Net")[0] == 0
     code, out, _ = call("evaluate", "yes", "--data", "links.npz", "--gold", "1", "--model-class", "own_net:Net", "--json")

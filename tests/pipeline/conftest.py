@@ -27,9 +27,12 @@ def write_links(path: Path) -> Path:
 def small_config(folder: Path) -> dict[str, Any]:
     """A complete recipe on the tiny link data: two methods, two golds, no early stopping."""
     return {
-        "name": "small", "data": {"file": str(write_links(folder / "links.npz"))},
+        "name": "small",
+        "data": {"file": str(write_links(folder / "links.npz"))},
         "task": {"name": "link_prediction", "recipe": {"epochs": 6, "lr": 0.02, "patience": None}},
         "model": {"name": "gcn", "hidden_channels": 8, "out_channels": 4},
         "request": {"target": "edge", "where": "random", "size": 5},
-        "unlearner": {"method": "finetune", "epochs": 2}, "compare": [{"method": "unlink"}], "evaluate": {"gold": 2},
+        "unlearner": {"method": "finetune", "epochs": 2},
+        "compare": [{"method": "unlink"}],
+        "evaluate": {"gold": 2},
     }

@@ -26,16 +26,32 @@ def save(path: Path, **tensors: Any) -> str:
 def recipe(folder: Path, task: str) -> dict[str, Any]:
     """A run on the tiny data of a task, read from a file."""
     data = tiny_data(task)
-    common = {"name": task, "task": {"name": task, "recipe": {"epochs": 3, "patience": None}}, "evaluate": {"gold": 1},
-              "unlearner": {"method": "finetune", "epochs": 1}}
+    common = {
+        "name": task,
+        "task": {"name": task, "recipe": {"epochs": 3, "patience": None}},
+        "evaluate": {"gold": 1},
+        "unlearner": {"method": "finetune", "epochs": 1},
+    }
     if task == "node_classification":
         file = save(folder / "nodes.npz", edge_index=data.edge_index, x=data.x, y=data.y, **data.splits)
-        return common | {"data": {"file": file}, "model": {"name": "sage"}, "request": {"target": "node", "where": "hub", "size": 2}}
+        return common | {
+            "data": {"file": file},
+            "model": {"name": "sage"},
+            "request": {"target": "node", "where": "hub", "size": 2},
+        }
     if task == "image_classification":
         file = save(folder / "images.npz", x=data.x, y=data.y, **data.splits)
-        return common | {"data": {"file": file}, "model": {"name": "mlp"}, "request": {"target": "sample", "where": "random", "size": 0.2}}
+        return common | {
+            "data": {"file": file},
+            "model": {"name": "mlp"},
+            "request": {"target": "sample", "where": "random", "size": 0.2},
+        }
     file = save(folder / "taken.npz", **data.splits)
-    return common | {"data": {"file": file}, "model": {"name": "bprmf", "dim": 4}, "request": {"target": "user", "where": "random", "size": 2}}
+    return common | {
+        "data": {"file": file},
+        "model": {"name": "bprmf", "dim": 4},
+        "request": {"target": "user", "where": "random", "size": 2},
+    }
 
 
 @pytest.mark.parametrize(("task", "removed"), [("node_classification", 2), ("image_classification", 8), ("recommendation", 12)])
@@ -56,7 +72,8 @@ def test_models_are_sized_by_the_data() -> None:
 def test_a_class_of_ones_own_with_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pipeline_own.py").write_text(
         "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, in_channels, width):\n        super().__init__()\n"
-        "        self.lin = nn.Linear(in_channels, width)\n    def forward(self, x, edge_index):\n        return self.lin(x)\n")
+        "        self.lin = nn.Linear(in_channels, width)\n    def forward(self, x, edge_index):\n        return self.lin(x)\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     config = small_config(tmp_path) | {"model": {"class": "pipeline_own:Net", "width": 4}, "evaluate": {"gold": 1}}
     first = run(config, folder=tmp_path / "runs")

@@ -23,8 +23,14 @@ def test_shipped_recipes_are_valid(name: str) -> None:
 def test_the_dump_shows_every_default_and_reads_back_equal(tmp_path) -> None:
     config = load_config(small_config(tmp_path))
     dumped = yaml.safe_load(config.to_yaml())
-    assert dumped["task"]["recipe"] == {"epochs": 6, "lr": 0.02, "weight_decay": 0.0, "batch_size": None, "patience": None,
-                                        "eval_every": 10}
+    assert dumped["task"]["recipe"] == {
+        "epochs": 6,
+        "lr": 0.02,
+        "weight_decay": 0.0,
+        "batch_size": None,
+        "patience": None,
+        "eval_every": 10,
+    }
     assert dumped["task"]["num_hops"] == 2 and dumped["model"]["dropout"] == 0.0 and dumped["unlearner"]["lr"] is None
     assert dumped["evaluate"] == {"gold": 2, "margin": 1.25, "tolerance": 0.002, "cache_key": None}
     again = load_config(dumped)

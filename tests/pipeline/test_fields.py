@@ -11,7 +11,9 @@ from graphforget.pipeline.fields import complete
 
 
 class Thing:
-    def __init__(self, width: int, *, lr: float | None = None, hops: Sequence[int] = (1,), note: str = "x", flag: bool = False) -> None:
+    def __init__(
+        self, width: int, *, lr: float | None = None, hops: Sequence[int] = (1,), note: str = "x", flag: bool = False
+    ) -> None:
         raise AssertionError("a signature is read, never called")
 
 
@@ -21,17 +23,20 @@ def test_defaults_are_written_out_and_derived_ones_left_out() -> None:
     assert complete("t", Thing, {"width": 2}, derived=("width",))["width"] == 2
 
 
-@pytest.mark.parametrize(("given", "message"), [
-    ({"lrr": 1}, "t.lrr: unknown key; did you mean 'lr'?"),
-    ({}, "t.width: missing; this key is required."),
-    ({"width": 2.5}, "t.width: expected a whole number, got 2.5."),
-    ({"width": True}, "t.width: expected a whole number, got True."),
-    ({"width": "3"}, "t.width: expected a whole number, got '3'."),
-    ({"width": 1, "lr": "high"}, "t.lr: expected a number or null, got 'high'."),
-    ({"width": 1, "hops": 3}, "t.hops: "),
-    ({"width": 1, "note": 3}, "t.note: expected text, got 3."),
-    ({"width": 1, "flag": "yes"}, "t.flag: expected true or false, got 'yes'."),
-])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"lrr": 1}, "t.lrr: unknown key; did you mean 'lr'?"),
+        ({}, "t.width: missing; this key is required."),
+        ({"width": 2.5}, "t.width: expected a whole number, got 2.5."),
+        ({"width": True}, "t.width: expected a whole number, got True."),
+        ({"width": "3"}, "t.width: expected a whole number, got '3'."),
+        ({"width": 1, "lr": "high"}, "t.lr: expected a number or null, got 'high'."),
+        ({"width": 1, "hops": 3}, "t.hops: "),
+        ({"width": 1, "note": 3}, "t.note: expected text, got 3."),
+        ({"width": 1, "flag": "yes"}, "t.flag: expected true or false, got 'yes'."),
+    ],
+)
 def test_what_is_wrong_is_said_in_a_sentence(given: dict, message: str) -> None:
     with pytest.raises(InputError) as caught:
         complete("t", Thing, given)

@@ -65,7 +65,11 @@ def test_a_file_that_is_no_archive_or_missing_or_of_another_kind(tmp_path: Path)
     (tmp_path / "a.npz").write_text("hello")
     (tmp_path / "a.csv").write_text("1,2")
     (tmp_path / "a.safetensors").write_text("hello")
-    for name, message in [("a.npz", "not a readable .npz"), ("a.csv", "no data file that graphforget reads"),
-                          ("a.safetensors", "not a readable safetensors"), ("b.npz", "there is no data file")]:
+    for name, message in [
+        ("a.npz", "not a readable .npz"),
+        ("a.csv", "no data file that graphforget reads"),
+        ("a.safetensors", "not a readable safetensors"),
+        ("b.npz", "there is no data file"),
+    ]:
         with pytest.raises(InputError, match=message):
             read_data(tmp_path / name)

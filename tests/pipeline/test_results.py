@@ -23,8 +23,15 @@ def make(name: str, method: str = "finetune", **params: object) -> UnlearnResult
     return METHODS[method](**params).unlearn(case.model(), case.task, split, seed=3)
 
 
-GRAPHS, ALL = ["node_classification", "link_prediction"], ["node_classification", "link_prediction", "image_classification", "recommendation"]
-CASES = [(n, "finetune", {"epochs": 2}) for n in ALL] + [(n, "identity", {}) for n in ALL] + [(n, "gnndelete", {"epochs": 2}) for n in GRAPHS]
+GRAPHS, ALL = (
+    ["node_classification", "link_prediction"],
+    ["node_classification", "link_prediction", "image_classification", "recommendation"],
+)
+CASES = (
+    [(n, "finetune", {"epochs": 2}) for n in ALL]
+    + [(n, "identity", {}) for n in ALL]
+    + [(n, "gnndelete", {"epochs": 2}) for n in GRAPHS]
+)
 
 
 @pytest.mark.parametrize(("name", "method", "params"), CASES)
@@ -37,7 +44,9 @@ def test_a_result_comes_back_as_it_was(tmp_path: Path, name: str, method: str, p
     assert torch.equal(case.task.predict(result.model, view), back.task.predict(back.model, back.task.view(back.data, "test")))
     assert back.to_dict() == result.to_dict() and back.serving.same_as(result.serving)
     assert back.request == result.request and torch.equal(back.split.removed, result.split.removed)
-    assert {k: v.tolist() for k, v in back.original.state_dict().items()} == {k: v.tolist() for k, v in result.original.state_dict().items()}
+    assert {k: v.tolist() for k, v in back.original.state_dict().items()} == {
+        k: v.tolist() for k, v in result.original.state_dict().items()
+    }
 
 
 def test_the_verdict_of_a_loaded_result_is_the_same(tmp_path: Path) -> None:
@@ -60,9 +69,12 @@ def test_a_sequence_is_saved_with_the_requests_before_it(tmp_path: Path) -> None
         assert back.split.lineage.request.digest() == second.split.lineage.request.digest()
         assert back.split.lineage.digests == second.split.lineage.digests
         assert {k: v.tolist() for k, v in back.first_original.state_dict().items()} == {
-            k: v.tolist() for k, v in case.trained.state_dict().items()}
-        assert torch.equal(case.task.predict(back.model, case.task.view(back.data, "test")),
-                           case.task.predict(second.model, case.task.view(second.data, "test")))
+            k: v.tolist() for k, v in case.trained.state_dict().items()
+        }
+        assert torch.equal(
+            case.task.predict(back.model, case.task.view(back.data, "test")),
+            case.task.predict(second.model, case.task.view(second.data, "test")),
+        )
 
 
 def test_other_data_another_task_and_damaged_files_are_refused(tmp_path: Path) -> None:
@@ -78,8 +90,12 @@ def test_other_data_another_task_and_damaged_files_are_refused(tmp_path: Path) -
         load_result(folder, case.data)
     (folder / "request.json").write_text(result.request.to_json())
     record = json.loads((folder / "result.json").read_text())
-    for change, message in [({"format": "x"}, "is no result of format"), ({"task": {"name": "link_prediction"}}, "record of its task is damaged"),
-                            ({"cost": 3}, "is damaged"), ({"method": "retran"}, "did you mean 'retrain'")]:
+    for change, message in [
+        ({"format": "x"}, "is no result of format"),
+        ({"task": {"name": "link_prediction"}}, "record of its task is damaged"),
+        ({"cost": 3}, "is damaged"),
+        ({"method": "retran"}, "did you mean 'retrain'"),
+    ]:
         (folder / "result.json").write_text(json.dumps(record | change))
         with pytest.raises(InputError, match=message):
             load_result(folder, case.data)

@@ -33,8 +33,11 @@ run(sys.argv[1], folder=sys.argv[2], progress=wait)
 
 def figures(report: Any) -> list[tuple[Any, ...]]:
     """Every row that does not depend on the clock."""
-    return [(r.role, r.method, r.context, r.subset, r.metric, r.seed, r.value) for r in report.rows
-            if r.metric not in ("seconds", "speedup")]
+    return [
+        (r.role, r.method, r.context, r.subset, r.metric, r.seed, r.value)
+        for r in report.rows
+        if "seconds" not in r.metric and r.metric not in ("speedup", "peak_memory_mb")
+    ]
 
 
 def times(path: Path) -> dict[str, int]:
@@ -47,9 +50,20 @@ def test_a_run_leaves_everything_behind_and_is_not_done_twice(tmp_path) -> None:
     first = run(config, folder=tmp_path / "runs", progress=lambda *event: told.append(event))
     assert first.path.parent == tmp_path / "runs" / "small" and first.skipped == ()
     names = {p.relative_to(first.path).as_posix() for p in first.path.rglob("*") if p.is_file()}
-    assert {"config.yaml", "environment.json", "request.json", "metrics.jsonl", "report.json", "report.md", "report.html", "status.json",
-            "models/original/model.safetensors", "models/original/fit.json", "models/unlearned-finetune-0/model.safetensors",
-            "models/compare0-unlink-0/result.json"} <= names
+    assert {
+        "config.yaml",
+        "environment.json",
+        "request.json",
+        "metrics.jsonl",
+        "report.json",
+        "report.md",
+        "report.html",
+        "status.json",
+        "models/original/model.safetensors",
+        "models/original/fit.json",
+        "models/unlearned-finetune-0/model.safetensors",
+        "models/compare0-unlink-0/result.json",
+    } <= names
     assert len([n for n in names if n.startswith("models/gold-") and n.endswith(".safetensors")]) == 2
     assert {stage for stage, *_ in told} == set(STAGES) and first.status["state"] == "done"
     environment = json.loads((first.path / "environment.json").read_text())
@@ -88,13 +102,17 @@ def test_changed_data_under_the_same_name_is_seen(tmp_path) -> None:
 def test_a_killed_run_continues_and_ends_as_if_nothing_had_happened(tmp_path, stage: str) -> None:
     recipe = tmp_path / "small.yaml"
     recipe.write_text(yaml.safe_dump(small_config(tmp_path)))
-    child = subprocess.Popen([sys.executable, "-c", CHILD, str(recipe), str(tmp_path / "runs"), stage], env=os.environ | {
-        "OMP_NUM_THREADS": "1", "GRAPHFORGET_HOME": str(tmp_path / "child_home")})
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(recipe), str(tmp_path / "runs"), stage],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GRAPHFORGET_HOME": str(tmp_path / "child_home")},
+    )
     try:
         status: dict[str, Any] = {}
         deadline = time.monotonic() + 120
         while status.get("stages", {}).get(stage, {}).get("state") != "running":
-            assert child.poll() is None and time.monotonic() < deadline, "the run ended, or took too long, before it could be killed"
+            assert child.poll() is None and time.monotonic() < deadline, (
+                "the run ended, or took too long, before it could be killed"
+            )
             time.sleep(0.05)
             found = list((tmp_path / "runs").glob("small/*/status.json"))
             status = json.loads(found[0].read_text()) if found else {}
@@ -102,7 +120,7 @@ def test_a_killed_run_continues_and_ends_as_if_nothing_had_happened(tmp_path, st
         child.send_signal(signal.SIGKILL)
         child.wait()
     (path,) = (tmp_path / "runs" / "small").iterdir()
-    finished = STAGES[:STAGES.index(stage)]
+    finished = STAGES[: STAGES.index(stage)]
     weights = {p: p.stat().st_mtime_ns for p in path.rglob("original/model.safetensors")}
 
     done = run(recipe, folder=tmp_path / "runs")
@@ -116,7 +134,9 @@ def test_a_killed_run_continues_and_ends_as_if_nothing_had_happened(tmp_path, st
     assert figures(done.report) == figures(whole.report) and done.report.verdict == whole.report.verdict
     for file in ("request.json", "config.yaml"):
         assert (done.path / file).read_bytes() == (whole.path / file).read_bytes()
-    assert (done.path / "models/original/model.safetensors").read_bytes() == (whole.path / "models/original/model.safetensors").read_bytes()
+    assert (done.path / "models/original/model.safetensors").read_bytes() == (
+        whole.path / "models/original/model.safetensors"
+    ).read_bytes()
 
 
 def test_several_seeds_judge_the_method(tmp_path) -> None:
@@ -130,8 +150,10 @@ def test_a_trained_model_is_taken_as_it_is(tmp_path) -> None:
     config = small_config(tmp_path) | {"name": "given", "model": {"folder": str(saved)}}
     given = run(config, folder=tmp_path / "runs")
     assert (given.path / "models/original/model.safetensors").read_bytes() == (saved / "model.safetensors").read_bytes()
-    weights = config | {"name": "weights", "model": {"name": "gcn", "hidden_channels": 8, "out_channels": 4,
-                                                     "weights": str(saved / "model.safetensors")}}
+    weights = config | {
+        "name": "weights",
+        "model": {"name": "gcn", "hidden_channels": 8, "out_channels": 4, "weights": str(saved / "model.safetensors")},
+    }
     assert figures(run(weights, folder=tmp_path / "runs").report) == figures(given.report) == figures(first.report)
 
 
@@ -142,20 +164,23 @@ def test_results_in_a_run_folder_are_results(tmp_path) -> None:
     assert result.method == "finetune" and len(result.split.removed) == 5 and result.changed_parameters
 
 
-@pytest.mark.parametrize(("override", "error", "message"), [
-    ("request={file: nowhere.json}", InputError, "cannot read the request file"),
-    ("request={target: edge, ids: [[0, 59]]}", InputError, "0, 59"),
-    ("request={target: node, ids: [77]}", InputError, "77"),
-    ("request={target: sample, ids: [7]}", InputError, "cannot forget 'sample' targets"),
-    ("request.where=randm", InputError, "request.where: there is no 'randm' for edge targets; did you mean 'random'?"),
-    ("request.hops=2", InputError, "request.hops: unknown key"),
-    ("request={target: interaction, where: random, size: 2}", InputError, "cannot be drawn; name them"),
-    ("data.file=nowhere.npz", InputError, "there is no data file 'nowhere.npz'"),
-    ("model={folder: nowhere}", InputError, "nowhere"),
-    ("model={name: mlp}", InputError, "MLP"),
-    ("task={name: node_classification}", InputError, "labels y"),
-    ("unlearner={method: auto, wat: 1}", InputError, "unlearner.wat: unknown key"),
-])
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("request={file: nowhere.json}", InputError, "cannot read the request file"),
+        ("request={target: edge, ids: [[0, 59]]}", InputError, "0, 59"),
+        ("request={target: node, ids: [77]}", InputError, "77"),
+        ("request={target: sample, ids: [7]}", InputError, "cannot forget 'sample' targets"),
+        ("request.where=randm", InputError, "request.where: there is no 'randm' for edge targets; did you mean 'random'?"),
+        ("request.hops=2", InputError, "request.hops: unknown key"),
+        ("request={target: interaction, where: random, size: 2}", InputError, "cannot be drawn; name them"),
+        ("data.file=nowhere.npz", InputError, "there is no data file 'nowhere.npz'"),
+        ("model={folder: nowhere}", InputError, "nowhere"),
+        ("model={name: mlp}", InputError, "MLP"),
+        ("task={name: node_classification}", InputError, "labels y"),
+        ("unlearner={method: auto, wat: 1}", InputError, "unlearner.wat: unknown key"),
+    ],
+)
 def test_bad_input_stops_before_anything_is_written(tmp_path, override: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         run(small_config(tmp_path), overrides=[override], folder=tmp_path / "runs")
@@ -163,8 +188,13 @@ def test_bad_input_stops_before_anything_is_written(tmp_path, override: str, err
 
 
 def test_a_method_that_cannot_is_refused_before_training(tmp_path) -> None:
-    config = {"data": {"name": "digits_images"}, "task": {"name": "image_classification"}, "model": {"name": "mlp"},
-              "request": {"target": "sample", "where": "random", "size": 3}, "unlearner": {"method": "unlink"}}
+    config = {
+        "data": {"name": "digits_images"},
+        "task": {"name": "image_classification"},
+        "model": {"name": "mlp"},
+        "request": {"target": "sample", "where": "random", "size": 3},
+        "unlearner": {"method": "unlink"},
+    }
     with pytest.raises(UnsupportedError):
         run(config, folder=tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
@@ -174,7 +204,9 @@ def test_a_failure_is_noted_in_the_status(tmp_path, monkeypatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("no golds today")
 
-    monkeypatch.setattr(sys.modules["graphforget.pipeline.run"], "gold_models", broken)  # the package exports a function of that name
+    monkeypatch.setattr(
+        sys.modules["graphforget.pipeline.run"], "gold_models", broken
+    )  # the package exports a function of that name
     with pytest.raises(RuntimeError):
         run(small_config(tmp_path), folder=tmp_path / "runs")
     (status,) = (tmp_path / "runs").glob("small/*/status.json")
