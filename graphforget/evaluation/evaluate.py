@@ -13,7 +13,7 @@ from graphforget.base import UnlearnResult
 from graphforget.evaluation.gold import gold_models
 from graphforget.evaluation.panel import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
 from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
-from graphforget.evaluation.verdict import judge
+from graphforget.evaluation.verdict import TOLERANCE, judge
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import confidence
 from graphforget.reporting import Report, Row, Verdict
@@ -153,6 +153,36 @@ def _histograms(task: Any, subsets: dict[str, Subset], everyone: list[Judged]) -
     return found
 
 
+_FORGET_PART = {
+    "removed": "the deleted training examples",
+    "altered": "training examples whose content changed (none was removed)",
+    "affected": "training examples whose context changed (none was removed or altered)",
+    "none": "empty: the request touches no training example",
+}
+
+
+def _asked(results: list[UnlearnResult], split: Any, golds: list[Any], margin: float, tolerance: float | None) -> dict[str, str]:
+    """The few facts a reader needs first, in words."""
+    first = results[0]
+    cached = sum(g.cached for g in golds)
+    asked = {
+        "Request": split.request.summary(),
+        "Data": f"{split.lineage.data.name}, {first.task.name.replace('_', ' ')}",
+        "Model": type(first.model).__name__,
+        "Method": ", ".join(dict.fromkeys(r.label for r in results)),
+        "Training examples": f"{len(split.removed):,} removed, {len(split.altered):,} altered, {len(split.affected):,} in a changed "
+        f"context; {len(split.retain):,} retained",
+        "Measured as deleted": _FORGET_PART[split.forget_source],
+        "Gold": f"{len(golds)} models retrained without the data, {sum(g.seconds for g in golds) / len(golds):.1f} s each"
+        + (f", {cached} from the cache" if cached else ""),
+        "Margin": f"{margin:g} times the gold-to-gold gap, plus {TOLERANCE if tolerance is None else tolerance:g}",
+        "Request digest": split.lineage.request.digest()[:16],
+    }
+    if len(first.split.lineage.digests) > 1:
+        asked["Sequence"] = f"request {len(first.split.lineage.digests)} of this data; judged on everything deleted so far"
+    return asked
+
+
 def _meta(
     results: list[UnlearnResult],
     split: Any,
@@ -167,6 +197,7 @@ def _meta(
 
     first = results[0]
     meta: dict[str, Any] = {
+        "asked": _asked(results, split, golds, margin, tolerance),
         "request": split.request.summary(),
         "request_digest": split.lineage.request.digest(),
         "requests_in_sequence": len(first.split.lineage.digests),

@@ -173,7 +173,7 @@ def _read(task: Task, data: Any, folder: Path, seed: int) -> Trained | None:
         content = json.loads(record.read_text(encoding="utf-8"))
         model = task.new_model(data, seed=seed)
         load_weights(model, load_tensors(weights))
-    except (InputError, json.JSONDecodeError, OSError):
+    except (InputError, json.JSONDecodeError, OSError, KeyError):
         return None  # a damaged cache entry is trained anew and replaced
     wall, cpu = float(content["seconds_to_best"]), float(content["cpu_seconds_to_best"])
     return Trained(model.eval(), seed, wall, cpu, int(content["best_epoch"]), True)

@@ -17,10 +17,10 @@ from graphforget.reporting.table import (
     Column,
     cells_of,
     facts,
-    flatten,
     format_value,
     opening,
     primary_table,
+    provenance,
     subsets,
 )
 
@@ -158,5 +158,5 @@ def render_html(report: Report, *, figures: bool = True) -> str:
         cost=_details(report, cost=True),
         metrics=known,
         notes=[str(note) for note in report.meta.get("notes", [])],
-        provenance=flatten(report.meta["provenance"]) if report.meta.get("provenance") else [],
+        provenance=provenance(report),
     )

@@ -11,12 +11,12 @@ from graphforget.reporting.table import (
     SUBSET_NAMES,
     cells_of,
     facts,
-    flatten,
     format_cell,
     format_value,
     models,
     opening,
     primary_table,
+    provenance,
     subsets,
 )
 
@@ -97,8 +97,8 @@ def render_markdown(report: Report) -> str:
         ]
     if report.meta.get("notes"):
         out += ["", "## Notes", "", *(f"- {_escape(str(note))}" for note in report.meta["notes"])]
-    if report.meta.get("provenance"):
-        out += ["", "## Provenance", "", *_table(["fact", "value"], flatten(report.meta["provenance"]), left=2)]
+    if provenance(report):
+        out += ["", "## Provenance", "", *_table(["fact", "value"], provenance(report), left=2)]
     if not models(report):
         out += ["", "Nothing was measured."]
     return "\n".join(out) + "\n"

@@ -212,6 +212,8 @@ def format_value(value: float | None, *, signed: bool = False, missing: str = "-
         return f"{value:{sign},.0f}"
     if size >= 10:
         return f"{value:{sign}.1f}"
+    if size < 1e-9:  # rounding noise, e.g. of signed distances that cancel
+        value, size = 0.0, 0.0
     if 0 < size < 0.0005:
         return f"{value:{sign}.0e}"
     return f"{value:{sign}.3f}"
@@ -230,17 +232,36 @@ def format_cell(cell: Cell | None, *, signed: bool = False, missing: str = "-") 
 
 
 def flatten(value: object, prefix: str = "") -> list[tuple[str, str]]:
-    """Nested facts as (dotted key, text) pairs."""
+    """Nested facts as (dotted key, text) pairs; long lists of numbers or pairs are counted, not printed."""
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in flatten(item, f"{prefix}.{key}" if prefix else str(key))]
     if isinstance(value, list) and all(not isinstance(item, dict | list) for item in value):
-        shown = ", ".join(str(item) for item in value[:12])
+        shown = ", ".join(_text(item) for item in value[:12])
         return [(prefix, shown + (f", ... ({len(value)} in all)" if len(value) > 12 else ""))]
+    if isinstance(value, list) and all(isinstance(item, list) for item in value):
+        return [(prefix, f"{len(value)} entries, in report.json")]
     if isinstance(value, list):
         return [pair for number, item in enumerate(value, 1) for pair in flatten(item, f"{prefix}.{number}")]
-    return [(prefix, "none" if value is None else "yes" if value is True else "no" if value is False else str(value))]
+    return [(prefix, _text(value))]
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def facts(report: Report) -> list[tuple[str, str]]:
-    """What was asked: every fact of ``meta`` apart from provenance and notes."""
-    return flatten({key: value for key, value in report.meta.items() if key not in ("provenance", "notes", "verdicts")})
+    """What was asked: ``meta["asked"]``, the few facts chosen for a reader; without it, every fact of ``meta``."""
+    asked = report.meta.get("asked")
+    return flatten(asked) if isinstance(asked, dict) else flatten(_rest(report))
+
+
+def provenance(report: Report) -> list[tuple[str, str]]:
+    """Where the figures come from: versions and hardware, then every further fact of ``meta`` that was not shown above."""
+    rest = flatten(_rest(report)) if isinstance(report.meta.get("asked"), dict) else []
+    return flatten(report.meta.get("provenance") or {}) + rest
+
+
+def _rest(report: Report) -> dict[str, object]:
+    return {key: value for key, value in report.meta.items() if key not in ("asked", "provenance", "notes", "verdicts")}

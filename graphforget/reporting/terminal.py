@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["WIDTH", "render_rich", "render_text"]
 
 WIDTH = 100
-_LABEL_WIDTH = 22
+_LABEL_WIDTH = 26
 _STYLE = {"sufficient": "bold white on green", "insufficient": "bold white on red", "inconclusive": "bold black on yellow"}
 
 

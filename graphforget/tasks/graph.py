@@ -97,7 +97,7 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
 
 
 @functools.cache
-def _takes_ids(cls: type[nn.Module]) -> bool:
+def _takes_ids(cls: Any) -> bool:
     """Whether ``forward`` wants the stable ids of its rows."""
     return "n_id" in inspect.signature(cls.forward).parameters
 

@@ -1,0 +1,52 @@
+"""Sphinx configuration: `make docs` builds without network access and with warnings as errors."""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
+
+import _generate  # noqa: E402
+
+from graphforget.version import __version__  # noqa: E402
+
+_generate.write_all()
+
+project = "graphforget"
+author = "The graphforget developers"
+project_copyright = author
+release = version = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build", "README.md"]
+html_theme = "furo"
+html_title = f"graphforget {__version__}"
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+autosummary_generate = False
+autodoc_typehints_format = "short"
+maximum_signature_line_length = 100
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True, "show-inheritance": True}
+# "Attributes:" sections as fields of the class: as entries of their own they would stand twice beside autodoc's members.
+napoleon_use_ivar = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+
+def escape_bars(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+    """Docstrings write |x| for an absolute value, which reStructuredText takes for a substitution."""
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith((">>>", "...")):
+            parts = re.split(r"(``.*?``)", line)
+            lines[number] = "".join(p if p.startswith("``") else re.sub(r"(?<!\\)\|", r"\|", p) for p in parts)
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", escape_bars, priority=400)  # before napoleon
