@@ -60,10 +60,18 @@ def methods_table() -> str:
     rows = []
     for key in METHODS:
         tags = METHODS[key].tags
-        rows.append([
-            f"`{key}`", tags.summary, _names(tags.tasks), _names(tags.kinds), _guarantee(tags), _needs(tags),
-            "yes" if tags.reads_forget else "no", tags.citation,
-        ])
+        rows.append(
+            [
+                f"`{key}`",
+                tags.summary,
+                _names(tags.tasks),
+                _names(tags.kinds),
+                _guarantee(tags),
+                _needs(tags),
+                "yes" if tags.reads_forget else "no",
+                tags.citation,
+            ]
+        )
     return table(header, rows)
 
 

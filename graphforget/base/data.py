@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -66,7 +65,7 @@ class TensorData:
     """Independent samples: images, rows of a table.
 
     Attributes:
-        x: Inputs, [N, ...] float; forgotten rows are NaN.
+        x: Inputs, [N, ...]; forgotten rows are NaN (0 where inputs are integers).
         y: Labels, [N] int64 (forgotten: -1), or float targets.
         splits: Sample ids of ``train``, ``val`` and ``test`` (and ``holdout`` where drawn).
         alive: [N] bool; False for forgotten samples.
@@ -116,18 +115,20 @@ class TensorData:
             raise InputError(f"labels must lie in 0..{classes - 1}, got {int(y.min())}..{int(y.max())}.")
         return cls(x, y, clean, torch.ones(x.size(0), dtype=torch.bool), classes, name)
 
-    @cached_property
-    def _digest(self) -> str:
-        return content_digest(self.x, self.y, dict(self.splits), self.alive, self.num_classes)
-
     def digest(self) -> str:
         """Content digest (sha256)."""
-        return self._digest
+        # x and y may share memory with the caller's tensors: the version tells whether they were written to since.
+        versions = (self.x._version, self.y._version)
+        memo: tuple[Any, str] | None = self.__dict__.get("_digest")
+        if memo is None or memo[0] != versions:
+            memo = (versions, content_digest(self.x, self.y, dict(self.splits), self.alive, self.num_classes))
+            self.__dict__["_digest"] = memo
+        return memo[1]
 
     def without(self, ids: Tensor, lineage: Lineage | None) -> TensorData:
-        """The same slots with ``ids`` emptied: inputs NaN, labels -1, out of every split."""
+        """The same slots with ``ids`` emptied: inputs NaN (0 where they are integers), labels -1, out of every split."""
         x, y, alive = self.x.clone(), self.y.clone(), self.alive.clone()
-        x[ids], y[ids], alive[ids] = float("nan"), -1, False
+        x[ids], y[ids], alive[ids] = float("nan") if x.is_floating_point() else 0, -1, False
         splits = {part: rows[alive[rows]] for part, rows in self.splits.items()}
         return replace(self, x=x, y=y, alive=alive, splits=splits, lineage=lineage)
 

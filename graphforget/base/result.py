@@ -134,7 +134,8 @@ class UnlearnResult:
             **options: Passed to :meth:`Unlearner.unlearn`.
         """
         unlearner = method or self.unlearner
-        state = self.state if type(unlearner) is type(self.unlearner) else None
+        # Another method, or this one with other parameters, cannot read this state: it prepares its own.
+        state = self.state if unlearner == self.unlearner else None
         split = self.task.split(self.split.retain_data, request)
         result = unlearner.unlearn(
             self.model, self.task, split, state=state, edits=self.edits, seed=self.seed if seed is None else seed, **options

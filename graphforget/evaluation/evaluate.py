@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
@@ -90,7 +91,8 @@ def evaluate(
     for one in controls + artefacts + judged_golds:
         rows += utility_rows(task, split, one)
         rows += distance_rows(task, subsets, one, judged_golds)
-        rows += privacy_rows(task, subsets, one, judged_golds)
+        if split.forget_source == "removed":  # altered and affected examples were in gold's training data: no members to find
+            rows += privacy_rows(task, subsets, one, judged_golds)
         rows += literature_rows(task, subsets, one, original)
         rows += cost_rows(one, gold_cpu)
     rows += floor_rows(task, subsets, judged_golds)
@@ -121,10 +123,20 @@ def _check(results: list[UnlearnResult], gold: int, margin: float, tolerance: fl
     digests = {(r.split.lineage.data.digest(), r.split.lineage.request.digest(), r.task.name) for r in results}
     if len(digests) > 1:
         raise InputError("the results belong to different data, requests or tasks; evaluate them one by one.")
+    tasks = {id(r.task): r.task for r in results}.values()
+    if len(tasks) > 1 and len({_trains(task, results[0].split.lineage.data) for task in tasks}) > 1:
+        raise InputError("the results belong to different models or recipes, which need golds of their own; evaluate them apart.")
     if gold < 1:
         raise InputError(f"gold must be at least 1, got {gold}; 3 suffice for a verdict.")
     if margin <= 0 or (tolerance is not None and tolerance < 0):
         raise InputError(f"margin must be above 0 and tolerance not negative, got {margin} and {tolerance}.")
+
+
+def _trains(task: Any, data: Any) -> tuple[Any, ...]:
+    """What a gold of this task is: recipe, class and parameter shapes."""
+    model = task.new_model(data, seed=0)
+    shapes = tuple((name, tuple(p.shape)) for name, p in model.named_parameters())
+    return json.dumps(task.describe(), sort_keys=True), type(task), type(model), shapes
 
 
 def _artefact(result: UnlearnResult) -> Judged:

@@ -69,10 +69,10 @@ def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Train
         seed: Seed of weights and draws.
         key: From :func:`model_key`; None neither reads nor writes the cache.
     """
-    folder = None
-    if key is not None:
+    folder, code = None, _task_code(task)
+    if key is not None and code is not None:
         recipe = json.dumps(task.describe(), sort_keys=True)
-        folder = home() / "trained" / content_digest(data.digest(), recipe, key, seed, _versions())
+        folder = home() / "trained" / content_digest(data.digest(), recipe + code, key, seed, _versions())
         found = _read(task, data, folder, seed)
         if found is not None:
             return found
@@ -117,6 +117,8 @@ def gold_models(
     key = model_key(task, data, cache_key) if cache else None
     if cache and key is None:
         notes.append("Gold models were not cached: the model's source cannot be read; pass cache_key= to name it.")
+    elif cache and _task_code(task) is None:
+        notes.append("Gold models were not cached: the task's source cannot be read.")
     golds = []
     for number, seed in enumerate(gold_seeds(count, original=original_seed)):
         golds.append(train_or_load(task, data, seed=seed, key=key))
@@ -157,6 +159,19 @@ def fingerprint(task: Task, model: nn.Module, data: Any) -> str:
     norm = sum(float(g.square().sum()) for g in grads if g is not None) ** 0.5
     values = [float(v) for v in forward.outputs.detach().reshape(-1)[:64]] + [norm]
     return " ".join(f"{v:.3e}" for v in values)
+
+
+def _task_code(task: Task) -> str | None:
+    """What identifies a user's own task, which may change loss or batches; "" for ours, None when it cannot be told."""
+    parts = []
+    for cls in type(task).__mro__:
+        if cls.__module__.startswith("graphforget."):
+            break
+        try:
+            parts.append(f"{cls.__module__}.{cls.__qualname__} {inspect.getsource(cls)}")
+        except (OSError, TypeError):
+            return None
+    return "".join(parts)
 
 
 def _versions() -> str:

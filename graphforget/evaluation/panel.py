@@ -13,7 +13,7 @@ from graphforget.metrics.divergence import confidence, js_divergence, probabilit
 from graphforget.metrics.forgetting import abs_dp, agreement, gnndelete_auc_f, mi_ratio, shift_mia, signed_dp
 from graphforget.metrics.ranks import spearman
 from graphforget.reporting import Row
-from graphforget.requests import ForgetSplit
+from graphforget.requests import ForgetSplit, View
 
 DISTANCE_SUBSETS = ("deleted", "retained", "hop1", "hop2", "far", "test", "test_forget")
 
@@ -92,15 +92,17 @@ def floor_rows(task: Task, subsets: dict[str, Subset], golds: list[Judged]) -> l
 
 def utility_rows(task: Task, split: ForgetSplit, judged: Judged) -> list[Row]:
     """Task utility on test data; for class requests also on the forgotten classes' test examples."""
-    data = split.data_on("original" if judged.context == "original" else "retained")
+    served = split.data_on("original" if judged.context == "original" else "retained")
     sides: dict[str, str | None] = {"test": None}
     if split.request.of("node_class", "class"):
         sides = {"test": "retain", "test_forget": "forget"}
     rows = []
     for name, side in sides.items():
-        view = task.view(data, "test", side=side, request=split.request)  # type: ignore[arg-type]
+        # The same test examples for everyone, those that are left, whatever the input on which they are read.
+        view = task.view(split.retain_data, "test", side=side, request=split.request)  # type: ignore[arg-type]
         if not len(view):
             continue
+        view = View(served, view.index, view.negatives)
         rows += [
             Row(judged.role, judged.context, name, metric, value, judged.seed, method=judged.method)
             for metric, value in task.utility(judged.model, view).items()

@@ -19,7 +19,7 @@ from graphforget.graphs.rules import EdgeRule
 from graphforget.requests import Lineage, show_ids
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GraphData:
     """A graph. Make one with :meth:`create`, which checks everything; edit it with :mod:`graphforget.graphs.edit`.
 
@@ -137,6 +137,16 @@ class GraphData:
             )
             self.__dict__["_digest"] = memo
         return memo[1]
+
+    def __repr__(self) -> str:
+        width = "no" if self.x is None else self.x.size(1)
+        kind = "undirected" if self.undirected else "directed"
+        dead = int((~self.alive).sum())
+        parts = ", ".join(f"{name} {len(ids):,}" for name, ids in self.splits.items())
+        return (
+            f"GraphData({self.name}: {self.num_nodes:,} nodes{f' ({dead:,} forgotten)' if dead else ''}, "
+            f"{self.edge_index.size(1):,} {kind} edge entries, {width} features, {self.num_classes} classes; {parts or 'no splits'})"
+        )
 
     @cached_property
     def _pairs(self) -> Tensor:

@@ -40,7 +40,7 @@ def accuracy(outputs: Tensor, y: Tensor) -> float:
         >>> accuracy(torch.tensor([[0.0, 1.0], [2.0, 1.0]]), torch.tensor([1, 1]))
         0.5
     """
-    return float((_predicted(outputs, y) == y).double().mean())
+    return float((_predicted(outputs, y).cpu() == y.cpu()).double().mean())
 
 
 def macro_f1(outputs: Tensor, y: Tensor) -> float:

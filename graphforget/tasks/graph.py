@@ -287,7 +287,9 @@ class GraphTask(TrainableTask):
 
         # k hops of what was touched: the examples whose context changes.
         seeds = self._touched(data, dead, pairs, feature_nodes, forget)
-        region = k_hop(data, seeds, self.num_hops)
+        # A forgotten node takes its edges along: its neighbours' degrees change too, and with them how they are normalised.
+        gone_ends = torch.isin(data.edge_index, nodes).any(0)
+        region = k_hop(data, torch.cat([seeds, data.edge_index[:, gone_ends].reshape(-1)]), self.num_hops)
         parts = self._partition(data, request, dead, pairs, feature_nodes, region)
         if not len(parts["retain"]):
             raise InputError("the request removes every training example: nothing would be left to retain.")
@@ -347,7 +349,7 @@ class GraphTask(TrainableTask):
                 f"nodes 0 to {data.num_nodes - 1}."
             )
         pairs = canonical_pairs(rows, data.undirected)
-        known = [canonical_pairs(data.edge_index.t(), data.undirected)]
+        known = [self._known_edges(data)]
         known += [data.splits[p] for p in ("val", "test") if p in data.splits and data.splits[p].dim() == 2]
         keys = pair_keys(pairs, data.num_nodes)
         missing = pairs[~torch.isin(keys, pair_keys(torch.cat(known), data.num_nodes))]
@@ -359,6 +361,10 @@ class GraphTask(TrainableTask):
                 raise InputError(f"edges {show_ids(missing[done])} are already forgotten.")
             raise InputError(f"unknown edges {show_ids(missing)}: they are not in the graph.")
         return pairs
+
+    def _known_edges(self, data: GraphData) -> Tensor:
+        """Message-passing edges, self-loops included, [m, 2]."""
+        return canonical_pairs(data.edge_index.t(), data.undirected, data.num_nodes)
 
     def _check_columns(self, data: GraphData, target: Target, before: DeletionRequest | None) -> None:
         if data.x is None:
@@ -372,9 +378,11 @@ class GraphTask(TrainableTask):
                 raise InputError(f"the features of nodes {show_ids(again)} are already forgotten.")
 
     def _touched(self, data: GraphData, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, forget: Any) -> Tensor:
-        """Nodes from which a change spreads: forgotten ones, ends of forgotten edges, altered features."""
+        """Nodes from which a change spreads: forgotten ones, ends of forgotten message-passing edges, altered features."""
         touched = dead.clone()
-        touched[pairs.reshape(-1)] = True
+        # Validation and test edges carry no messages: without them nobody's context changes.
+        passing = torch.isin(pair_keys(pairs, data.num_nodes), pair_keys(self._known_edges(data), data.num_nodes))
+        touched[pairs[passing].reshape(-1)] = True
         touched[feature_nodes] = True
         if data.edge_rule is not None:
             # Derived edges move where no id was named: compare the graph before with the rebuilt one.

@@ -121,7 +121,7 @@ class ImageClassification(TrainableTask):
         return reduce(nn.functional.cross_entropy(forward.outputs, y, reduction="none"), reduction)
 
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
-        """``{"accuracy": ...}``; NaN on an empty view."""
+        """``{"accuracy": ...}``. Raises InputError on an empty view."""
         return {"accuracy": accuracy(self.predict(model, view), view.data.y[view.index])}
 
 

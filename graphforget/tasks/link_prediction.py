@@ -13,7 +13,7 @@ from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, pair_keys
 from graphforget.kernels import pair_scores
 from graphforget.metrics.utility import average_precision, roc_auc
-from graphforget.requests import DeletionRequest, View
+from graphforget.requests import DeletionRequest, ForgetSplit, View
 from graphforget.tasks.graph import GraphTask, read_batch
 from graphforget.tasks.trainable import chunks, reduce
 
@@ -59,11 +59,27 @@ class LinkPrediction(GraphTask):
         side: Literal["forget", "retain"] | None = None,
         request: DeletionRequest | None = None,
     ) -> View:
-        """Positive pairs of a part; val and test carry their fixed negatives. ``side`` has no meaning for links."""
+        """Positive pairs of a part; val and test carry their fixed negatives. A pair has no class: all are on the retain side."""
+        if side == "forget":
+            return View(data, torch.empty((0, 2), dtype=torch.long), "none")
         if part == "train":
             return View(data, data.pairs(), "draw")
         nothing = torch.empty((0, 2), dtype=torch.long)
         return View(data, data.splits.get(part, nothing), data.splits.get(f"{part}_neg", nothing))
+
+    def split(self, data: GraphData, request: DeletionRequest) -> ForgetSplit:
+        """Resolve a request; see :meth:`GraphTask.split`.
+
+        Raises:
+            InputError: Also for edges that derive from features: a deletion moves other edges too, so that what is retained
+                would not be a part of what was trained on.
+        """
+        if data.edge_rule is not None:
+            raise InputError(
+                f"the edges of '{data.name}' are derived from its features, so they cannot be examples of link prediction: "
+                f"hold some out first, for example load(name, task='link_prediction') or split_edges(data)."
+            )
+        return super().split(data, request)
 
     def _partition(
         self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
@@ -158,7 +174,7 @@ class LinkPrediction(GraphTask):
         return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
 
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
-        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives; NaN without both."""
+        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives. Raises InputError without both."""
         if not isinstance(view.negatives, Tensor):
             raise InputError("link utility needs fixed negatives: use task.view(data, 'val') or 'test'.")
         scores = self.predict(model, view)

@@ -122,6 +122,6 @@ class NodeClassification(GraphTask):
         return reduce(nn.functional.cross_entropy(forward.outputs, y, reduction="none"), reduction)
 
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
-        """``{"accuracy": ..., "macro_f1": ...}``; NaN on an empty view."""
+        """``{"accuracy": ..., "macro_f1": ...}``. Raises InputError on an empty view."""
         outputs, y = self.predict(model, view), view.data.y[view.index]
         return {"accuracy": accuracy(outputs, y), "macro_f1": macro_f1(outputs, y)}

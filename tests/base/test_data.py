@@ -70,3 +70,15 @@ def test_resolve_labels_names_unknown_classes():
     with pytest.raises(InputError, match="unknown class 5: the data has classes 0 to 2"):
         resolve_labels(request, "class", 3)
     assert resolve_labels(request, "class", 6).tolist() == [1, 5]
+
+
+def test_digest_follows_edits_in_place():
+    data = make()
+    before = data.digest()
+    data.x[0] += 1
+    assert data.digest() != before
+
+
+def test_integer_inputs_can_be_forgotten():
+    after = make(x=torch.ones(4, 2, dtype=torch.uint8)).without(torch.tensor([1]), None)
+    assert after.x[:, 0].tolist() == [1, 0, 1, 1] and after.alive.tolist() == [True, False, True, True]

@@ -125,3 +125,9 @@ def test_the_served_data_follows_the_serving(result):
 def test_results_are_read_only(result):
     with pytest.raises(dataclasses.FrozenInstanceError):
         result.seed = 1
+
+
+def test_state_goes_to_an_equal_method_only(result):
+    request = DeletionRequest.samples([3])
+    assert result.then(request).state["count"] == 2
+    assert result.then(request, method=Nudge(by=2.0)).state["count"] == 1

@@ -6,11 +6,12 @@ import json
 import pytest
 import torch
 
-from graphforget.base import Outcome, Tags, Unlearner
+from graphforget.base import Outcome, Recipe, Tags, Unlearner
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
 from graphforget.metrics import METRICS
 from graphforget.reporting import Report
+from graphforget.requests import DeletionRequest
 from graphforget.testing import tiny_case
 from graphforget.unlearners import METHODS
 
@@ -167,3 +168,22 @@ def test_results_of_different_requests_are_refused():
         evaluate([])
     with pytest.raises(InputError, match="got dict"):
         evaluate([{}])
+
+
+def test_results_that_need_different_golds_are_refused():
+    results = []
+    for recipe in (Recipe(epochs=2), Recipe(epochs=3)):
+        case = tiny_case("node_classification")
+        task = type(case.task)(build=case.task.build, recipe=recipe)
+        results.append(METHODS["unlink"]().unlearn(case.model(), task, task.split(case.data, case.requests["nodes"])))
+    with pytest.raises(InputError, match="golds of their own"):
+        evaluate(results, gold=1, cache=False)
+
+
+def test_membership_is_asked_of_removed_examples_only():
+    """Affected examples were in gold's training data, so gold is no model that never saw them."""
+    case = tiny_case("node_classification")
+    split = case.task.split(case.data, DeletionRequest.nodes(case.data.splits["test"][:1]))
+    assert split.forget_source == "affected"
+    report = evaluate(METHODS["unlink"]().unlearn(case.model(), case.task, split), gold=2, cache=False)
+    assert not any(r.metric.startswith("mia") for r in report.rows)

@@ -81,3 +81,20 @@ def test_fingerprinting_leaves_the_model_without_gradients():
     state = torch.random.get_rng_state()
     fingerprint(task, model, data)
     assert all(p.grad is None for p in model.parameters()) and torch.equal(state, torch.random.get_rng_state())
+
+
+class OwnLoss(ImageClassification):
+    """A user's task under the shipped name."""
+
+    def loss(self, forward, batch, *, reduction="mean"):
+        return 0.0 * super().loss(forward, batch, reduction=reduction)
+
+
+def test_a_users_task_does_not_get_the_shipped_tasks_models(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path))
+    data, options = tiny_data("image_classification"), {"recipe": Recipe(epochs=2, batch_size=16, patience=None)}
+    shipped, own = (cls(build=lambda d: Scaled(1.0), **options) for cls in (ImageClassification, OwnLoss))
+    first = train_or_load(shipped, data, seed=0, key="same model")
+    other = train_or_load(own, data, seed=0, key="same model")
+    assert not other.cached and weights_digest(first.model) != weights_digest(other.model)
+    assert train_or_load(own, data, seed=0, key="same model").cached

@@ -14,9 +14,11 @@ from graphforget.evaluation.panel import (
     literature_rows,
     privacy_rows,
     signed_gap,
+    utility_rows,
 )
 from graphforget.evaluation.scores import Judged, Subset
-from graphforget.testing import tiny_task
+from graphforget.requests import DeletionRequest
+from graphforget.testing import tiny_case, tiny_task
 
 TASK = tiny_task("link_prediction")
 
@@ -76,3 +78,25 @@ def test_speedup_is_gold_over_own_processor_seconds():
     model.seconds, model.facts = 3.0, {"cpu_seconds": 2.0}
     rows = {r.metric: r.value for r in cost_rows(model, 10.0)}
     assert rows == {"cpu_seconds": 2.0, "seconds": 3.0, "speedup": 5.0}
+
+
+def test_everyone_is_tested_on_the_same_examples():
+    """A forgotten node takes test edges along; the original is not scored on those either."""
+    case = tiny_case("link_prediction")
+    node = int(case.data.splits["test"][0, 0])
+    split = case.task.split(case.data, DeletionRequest.nodes([node]))
+    seen = []
+
+    class Spy:
+        view = staticmethod(case.task.view)
+
+        @staticmethod
+        def utility(model, view):
+            seen.append(view)
+            return {}
+
+    for context in ("original", "retained"):
+        utility_rows(Spy, split, Judged("original", context, None, case.model()))
+    original, retained = seen
+    assert original.data is case.data and retained.data is split.retain_data
+    assert torch.equal(original.index, retained.index) and len(original) < len(case.data.splits["test"])

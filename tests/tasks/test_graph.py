@@ -252,3 +252,16 @@ def test_adopt_converts_and_checks(node_data, link_data):
         LinkPrediction().adopt(GraphData.create(torch.empty(2, 0, dtype=torch.long), 3))
     with pytest.raises(InputError, match="num_hops must be 0 or more"):
         NodeClassification(num_hops=-1)
+
+
+def test_affected_holds_every_node_whose_output_changes(plain):
+    """Without node 0 its neighbour has another degree, so one hop more than the layers reach changes."""
+    path = torch.tensor([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]])
+    edges = torch.cat([path, path.flip(1)]).t()
+    splits = {"train": torch.arange(1, 6)}
+    data = GraphData.create(edges, 6, x=torch.eye(6), y=torch.arange(6) % 2, splits=splits)
+    task = NodeClassification(build=lambda d: GCN(6, 4, 2), num_hops=2)
+    split, model = task.split(data, DeletionRequest.nodes([0])), task.new_model(data, seed=0)
+    before, after = (task.predict(model, nodes_of(on, split.retain)) for on in (data, split.retain_data))
+    changed = split.retain[((before - after).abs() > 1e-7).any(1)]
+    assert changed.tolist() == [1, 2, 3] == split.affected.tolist()

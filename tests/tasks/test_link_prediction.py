@@ -11,7 +11,7 @@ from torch import nn
 from graphforget import seed as seeds
 from graphforget.base import Ensemble, Recipe, counting
 from graphforget.exceptions import InputError, ViewError
-from graphforget.graphs import GraphData, both_directions, pair_keys
+from graphforget.graphs import GraphData, KNNRule, both_directions, pair_keys
 from graphforget.models import GCN
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import LinkPrediction
@@ -59,7 +59,7 @@ def test_c4_feature_request_alters_pairs(task, link_data):
 
 def test_c4_a_test_edge_is_no_training_example(task, link_data):
     split = task.split(link_data, DeletionRequest.edges([[1], [6]]))
-    assert not len(split.removed) and split.forget_source == "affected"
+    assert not len(split.removed) and split.forget_source == "none"  # it carries no messages: no output changes
     assert (1, 6) not in pairs_of(split.retain_data.splits["test"])
 
 
@@ -191,3 +191,20 @@ def test_training_separates_edges_from_non_edges(link_data):
     before = task.utility(model, view)["roc_auc"]
     log = task.fit(model, link_data, seed=0)
     assert task.utility(model, view)["roc_auc"] > max(before, 0.8) and log.epochs == 150
+
+
+def test_a_held_out_edge_changes_nobodys_context(task, link_data):
+    split = task.split(link_data, DeletionRequest.edges(pairs=link_data.splits["val"][:1]))
+    assert split.forget_source == "none" and len(split.retain) == len(link_data.pairs())
+
+
+def test_pairs_have_no_class_side(task, link_data):
+    request = DeletionRequest.node_classes([0])
+    assert not len(task.index(link_data, "test", side="forget", request=request))
+    assert torch.equal(task.index(link_data, "test", side="retain", request=request), link_data.splits["test"])
+
+
+def test_edges_that_derive_from_features_are_no_examples(task):
+    data = GraphData.create(None, 12, x=torch.rand(12, 3), edge_rule=KNNRule(2))
+    with pytest.raises(InputError, match="derived from its features"):
+        task.split(data, DeletionRequest.nodes([0]))
