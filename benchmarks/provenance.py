@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 from datetime import datetime, timezone
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import torch
 import graphforget
 
 
-@cache
 def _fixed() -> dict[str, Any]:
     root = Path(__file__).resolve().parents[1]
 
@@ -31,7 +29,6 @@ def _fixed() -> dict[str, Any]:
         "python": platform.python_version(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
         "device": "cpu",
     }
 
@@ -45,6 +42,10 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+# Read when the code is loaded: a benchmark runs for hours, and a commit made meanwhile is not what it measures.
+_FIXED = _fixed()
+
+
 def provenance() -> dict[str, Any]:
     """Provenance of a record written now."""
-    return {**_fixed(), "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
+    return {**_FIXED, "threads": torch.get_num_threads(), "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}

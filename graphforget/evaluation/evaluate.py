@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from graphforget.base import UnlearnResult
+from graphforget.base import UnlearnResult, weights_digest
 from graphforget.evaluation.gold import gold_models
 from graphforget.evaluation.panel import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
 from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
@@ -84,7 +84,10 @@ def evaluate(
         Judged("gold", "retained", g.seed, g.model, seconds=g.seconds, facts={"cpu_seconds": g.cpu_seconds}) for g in golds
     ]
     artefacts = [_artefact(r) for r in several]
-    for one in controls + judged_golds + artefacts:
+    # Several seeds of a method may start from several originals; each is compared with its own.
+    before = {weights_digest(original.model): original}
+    starts = [before.setdefault(weights_digest(m), Judged("original", "original", None, m)) for m in map(_start, several)]
+    for one in [*before.values(), *controls[1:], *judged_golds, *artefacts]:
         score(task, split, subsets, one)
 
     rows: list[Row] = []
@@ -93,7 +96,7 @@ def evaluate(
         rows += distance_rows(task, subsets, one, judged_golds)
         if split.forget_source == "removed":  # altered and affected examples were in gold's training data: no members to find
             rows += privacy_rows(task, subsets, one, judged_golds)
-        rows += literature_rows(task, subsets, one, original)
+        rows += literature_rows(task, subsets, one, starts[artefacts.index(one)] if one in artefacts else original)
         rows += cost_rows(one, gold_cpu)
     rows += floor_rows(task, subsets, judged_golds)
 
@@ -139,6 +142,10 @@ def _trains(task: Any, data: Any) -> tuple[Any, ...]:
     return json.dumps(task.describe(), sort_keys=True), type(task), type(model), shapes
 
 
+def _start(result: UnlearnResult) -> Any:
+    return result.first_original
+
+
 def _artefact(result: UnlearnResult) -> Judged:
     facts = {"cpu_seconds": result.cost.cpu_seconds, "forward_samples": float(result.cost.forward_examples)}
     if result.cost.peak_bytes is not None:
@@ -182,8 +189,8 @@ def _asked(results: list[UnlearnResult], split: Any, golds: list[Any], margin: f
         "Data": f"{split.lineage.data.name}, {first.task.name.replace('_', ' ')}",
         "Model": type(first.model).__name__,
         "Method": ", ".join(dict.fromkeys(r.label for r in results)),
-        "Training examples": f"{len(split.removed):,} removed, {len(split.altered):,} altered, {len(split.affected):,} in a changed "
-        f"context; {len(split.retain):,} retained",
+        "Training examples": f"{len(split.removed):,} removed, {len(split.altered):,} altered, "
+        f"{len(split.affected):,} in a changed context; {len(split.retain):,} retained",
         "Measured as deleted": _FORGET_PART[split.forget_source],
         "Gold": f"{len(golds)} models retrained without the data, {sum(g.seconds for g in golds) / len(golds):.1f} s each"
         + (f", {cached} from the cache" if cached else ""),

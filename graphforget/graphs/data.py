@@ -145,7 +145,8 @@ class GraphData:
         parts = ", ".join(f"{name} {len(ids):,}" for name, ids in self.splits.items())
         return (
             f"GraphData({self.name}: {self.num_nodes:,} nodes{f' ({dead:,} forgotten)' if dead else ''}, "
-            f"{self.edge_index.size(1):,} {kind} edge entries, {width} features, {self.num_classes} classes; {parts or 'no splits'})"
+            f"{self.edge_index.size(1):,} {kind} edge entries, {width} features, "
+            f"{self.num_classes} classes; {parts or 'no splits'})"
         )
 
     @cached_property

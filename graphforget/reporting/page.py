@@ -135,7 +135,8 @@ m.description }} {{ m.warning }} <span class="sub">{{ m.source }}</span></li>{% 
 
 {% if notes %}<h2>Notes</h2><ul>{% for note in notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}
 
-{% if provenance %}<h2>Provenance</h2><details><summary>Versions, digests, parameters</summary><div class="scroll"><table class="prov"><tbody>
+{% if provenance %}<h2>Provenance</h2><details><summary>Versions, digests, parameters</summary>
+<div class="scroll"><table class="prov"><tbody>
 {% for key, value in provenance %}<tr><td class="l">{{ key }}</td><td class="l">{{ value }}</td></tr>
 {% endfor %}</tbody></table></div></details>{% endif %}
 </main></body></html>

@@ -37,7 +37,7 @@ SUBSET_NAMES = {
     "test": "Test elements",
     "hop1": "Neighbours (1 hop)",
     "hop2": "Neighbours (2 hops)",
-    "far": "Far from the deletion",
+    "far": "Far (over 2 hops)",
     "all": "Whole run",
 }
 SUBSET_ORDER = ("deleted", "retained", "test", "hop1", "hop2", "far")

@@ -174,7 +174,11 @@ class LinkPrediction(GraphTask):
         return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
 
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
-        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives. Raises InputError without both."""
+        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives.
+
+        Raises:
+            InputError: The view has no fixed negatives, or one side is empty.
+        """
         if not isinstance(view.negatives, Tensor):
             raise InputError("link utility needs fixed negatives: use task.view(data, 'val') or 'test'.")
         scores = self.predict(model, view)

@@ -60,10 +60,11 @@ class NodeClassification(GraphTask):
         side: Literal["forget", "retain"] | None = None,
         request: DeletionRequest | None = None,
     ) -> View:
-        """Nodes of a part; ``side`` selects those of the classes that ``request`` forgets, or the others."""
+        """Labelled nodes of a part; ``side`` selects those of the classes that ``request`` forgets, or the others."""
+        assert data.y is not None
         ids = data.splits.get(part, torch.empty(0, dtype=torch.long))
+        ids = ids[data.y[ids] >= 0]  # without a label there is nothing to compare with
         if side is not None:
-            assert data.y is not None
             labels = request.ids("node_class") if request is not None else ids[:0]
             inside = torch.isin(data.y[ids], labels)
             ids = ids[inside if side == "forget" else ~inside]

@@ -8,7 +8,7 @@ from graphforget.base import FitLog, Recipe
 
 
 def test_facts_are_json_and_hold_no_weights():
-    log = FitLog(1, "abc", 5, 3, 0.5, 1.0, 0.6, ((1, 0.1), (3, 0.5)), {1: {"w": torch.ones(1)}}, {"state": {}})
+    log = FitLog(1, "abc", 5, 3, 0.5, 1.0, 0.6, 0.9, ((1, 0.1), (3, 0.5)), {1: {"w": torch.ones(1)}}, {"state": {}})
     facts = json.loads(json.dumps(log.facts()))
     assert facts == {
         "seed": 1,
@@ -18,6 +18,7 @@ def test_facts_are_json_and_hold_no_weights():
         "best_score": 0.5,
         "seconds": 1.0,
         "seconds_to_best": 0.6,
+        "cpu_seconds_to_best": 0.9,
         "curve": [[1, 0.1], [3, 0.5]],
     }
     assert "ones" not in repr(log) and "tensor" not in repr(log)

@@ -187,3 +187,14 @@ def test_membership_is_asked_of_removed_examples_only():
     assert split.forget_source == "affected"
     report = evaluate(METHODS["unlink"]().unlearn(case.model(), case.task, split), gold=2, cache=False)
     assert not any(r.metric.startswith("mia") for r in report.rows)
+
+
+def test_each_result_is_compared_with_its_own_original():
+    case = tiny_case("node_classification")
+    split = case.task.split(case.data, case.requests["nodes"])
+    models = case.model(), case.task.new_model(case.data, seed=9)
+    report = evaluate(
+        [METHODS["identity"]().unlearn(m, case.task, split, seed=i) for i, m in enumerate(models)], gold=1, cache=False
+    )
+    shifts = [r.value for r in report.rows if (r.role, r.metric) == ("unlearned", "shift_mia")]
+    assert shifts == [0.5, 0.5]  # doing nothing shifts nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 
 import pytest
@@ -165,3 +166,10 @@ def test_c20_index_restricts_training(task, node_data):
     wrong = torch.where(torch.isin(torch.arange(24), train[4:]), (node_data.y + 1) % 3, node_data.y)
     task.fit(other, replace(node_data, y=wrong), seed=0, index=train[:4], epochs=2)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters()))
+
+
+def test_unlabelled_test_nodes_are_no_errors(task, node_data):
+    """-1 means no label: such a node can be neither right nor wrong."""
+    gone = node_data.splits["test"][:2]
+    data = dataclasses.replace(node_data, y=node_data.y.index_fill(0, gone, -1))
+    assert torch.equal(task.index(data, "test"), node_data.splits["test"][2:])
