@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
 
 from graphforget import seed as seeds
-from graphforget.base import Task, Unlearner
+from graphforget.base import Task, Unlearner, content_digest
 from graphforget.datasets import load
 from graphforget.evaluation import evaluate, model_key, train_or_load
 from graphforget.exceptions import InputError
@@ -35,21 +36,32 @@ def cells(config: Record, only: Record) -> list[Record]:
 
 
 def run_deletion(
-    config: Record, records: list[Record], add: Callable[[Record], None], say: Callable[[str], None], only: Record
+    config: Record, records: list[Record], add: Callable[[list[Record]], None], say: Callable[[str], None], only: Record
 ) -> None:
     """Run every cell that has no records yet."""
-    done = [r["cell"] for r in records]
+    done = {(json.dumps(r["cell"], sort_keys=True), r["config"]) for r in records}
     todo = cells(config, only)
     if not todo:
         raise InputError(f"no cell matches {only}.")
     for number, cell in enumerate(todo, 1):
-        if cell in done:
+        digest = config_digest(config, cell)
+        if (json.dumps(cell, sort_keys=True), digest) in done:
             continue
         started = time.perf_counter()
         say(f"[{number}/{len(todo)}] {cell}")
-        for record in run_cell(config, cell):
-            add({"cell": cell, **record})
+        add([{"cell": cell, "config": digest, **record} for record in run_cell(config, cell)])
         say(f"    {time.perf_counter() - started:.0f} s")
+
+
+def config_digest(config: Record, cell: Record) -> str:
+    """What a cell's records depend on besides the cell: a changed method or model is run anew."""
+    parts = {
+        "task": config["task"],
+        "model": config["models"][cell["model"]],
+        "gold": config["gold"],
+        "methods": config["methods"],
+    }
+    return content_digest(json.dumps(parts, sort_keys=True))[:12]
 
 
 def make_request(cell: Record, data: Any, seed: int) -> DeletionRequest:

@@ -75,12 +75,13 @@ def run(name: str, *, only: dict[str, Any], quiet: bool) -> list[dict[str, Any]]
     def say(text: str) -> None:
         print(text, file=sys.stderr if quiet else sys.stdout, flush=True)
 
-    def add(record: dict[str, Any]) -> None:
-        record = {"benchmark": name, **record, "provenance": provenance()}
+    def add(made: list[dict[str, Any]]) -> None:
+        # One write per cell: an interruption leaves whole cells only, or a last line that `read` drops.
+        stamped = [{"benchmark": name, **record, "provenance": provenance()} for record in made]
         path.parent.mkdir(exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-        records.append(record)
+            file.write("".join(json.dumps(record) + "\n" for record in stamped))
+        records.extend(stamped)
 
     if config["experiment"] == "deletion":
         from deletion import run_deletion

@@ -57,14 +57,8 @@ def run_speed(
         "epoch": medians["pyg"] / medians["graphforget"],
         "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"],
     }
-    add(
-        {
-            "cell": {"dataset": config["dataset"]["name"], "sizes": list(sizes)},
-            "median_seconds": medians,
-            "ratio": ratios,
-            "repeats": config["repeats"],
-        }
-    )
+    cell = {"dataset": config["dataset"]["name"], "sizes": list(sizes)}
+    add([{"cell": cell, "median_seconds": medians, "ratio": ratios, "repeats": config["repeats"]}])
     say(f"epoch (with decoder and optimiser) {ratios['epoch']:.1f} times faster, encoder alone {ratios['encoder']:.1f} times")
 
 

@@ -102,6 +102,9 @@ def _cell(group: list[Record], mine: list[Record], column: str, role: str) -> st
         if "auc" in column
         else f"{mean:.3f}"
     )
+    prepared = [r["prepare_cpu_seconds"] for r in mine if column.startswith("cpu_seconds") and "prepare_cpu_seconds" in r]
+    if prepared:
+        text += f" (+{sum(prepared) / len(prepared):.1f} once, before)"
     if len(values) > 1 and not column.startswith("cpu_seconds"):
         sd = math.sqrt(sum((v - mean) ** 2 for _, v in values) / (len(values) - 1))
         text += f" ± {sd:.3f}"

@@ -69,6 +69,16 @@ def insert(model: nn.Module, layer: str, operator: Operator, stem: str) -> Model
     return ModelEdit(name, layer, operator.kind, operator.config, type(operator).__module__)
 
 
+def edits_in(model: nn.Module) -> tuple[ModelEdit, ...]:
+    """The operators in a model, in the order in which they were inserted; the model itself is the record."""
+    followed = {id(hook): name for name, module in model.named_modules() for hook in module._forward_hooks.values()}
+    found = []
+    for name, child in model.named_children():
+        if isinstance(child, Operator) and id(child) in followed:
+            found.append(ModelEdit(name, followed[id(child)], child.kind, child.config, type(child).__module__))
+    return tuple(found)
+
+
 def replay(model: nn.Module, edits: tuple[ModelEdit, ...]) -> None:
     """Re-create the operators of ``edits`` on a freshly built model; weights come from the state dict afterwards.
 

@@ -137,9 +137,7 @@ class UnlearnResult:
         # Another method, or this one with other parameters, cannot read this state: it prepares its own.
         state = self.state if unlearner == self.unlearner else None
         split = self.task.split(self.split.retain_data, request)
-        result = unlearner.unlearn(
-            self.model, self.task, split, state=state, edits=self.edits, seed=self.seed if seed is None else seed, **options
-        )
+        result = unlearner.unlearn(self.model, self.task, split, state=state, seed=self.seed if seed is None else seed, **options)
         return replace(result, previous=self)
 
     @property

@@ -164,6 +164,10 @@ class Task(ABC):
     ) -> FitLog:
         """Train in place from the present weights; early stopping on the data's own validation part (cases C19, C20)."""
 
+    def can_score(self, view: View) -> bool:
+        """Whether :meth:`utility` has what it needs on a view; early stopping and reports leave out a part that has not."""
+        return len(view) > 0
+
     @abstractmethod
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
         """Task metrics on a view, e.g. ``{"auc": .., "ap": ..}``."""

@@ -21,7 +21,7 @@ from torch import nn
 
 from graphforget import seed as seeds
 from graphforget.base.batch import counting
-from graphforget.base.edits import ModelEdit
+from graphforget.base.edits import edits_in
 from graphforget.base.history import FitLog
 from graphforget.base.model import Ensemble, frozen_copy
 from graphforget.base.result import Cost, Serving, UnlearnResult
@@ -49,14 +49,12 @@ class Outcome:
         model: A different module to serve.
         serving: Input context and what is masked; default: the retained input, the split's own denials.
         state: Updated state for the next request.
-        edits: Operators inserted by this run.
         info: JSON-safe facts about the run that a reader of the report should see.
     """
 
     model: nn.Module | None = None
     serving: Serving | None = None
     state: Mapping[str, Any] | None = None
-    edits: tuple[ModelEdit, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -177,7 +175,6 @@ class Unlearner(ABC):
         seed: int = 0,
         device: str | torch.device | None = None,
         progress: Progress | None = None,
-        edits: tuple[ModelEdit, ...] = (),
     ) -> UnlearnResult:
         """Remove what ``split`` says from ``model``; the caller's model, data and random state stay as they are.
 
@@ -190,7 +187,6 @@ class Unlearner(ABC):
             seed: Seed of every draw.
             device: Where to compute; default: where the model is.
             progress: ``progress(step, total, values)``.
-            edits: Operators that earlier methods inserted in ``model``.
 
         Raises:
             UnsupportedError: The method cannot serve this; the reasons are in the message.
@@ -224,12 +220,12 @@ class Unlearner(ABC):
                 _source=copy.deepcopy(model).to(target),
             )
             outcome = self._unlearn(run) or Outcome()
+            if target.type == "cuda":
+                torch.cuda.synchronize(target)  # kernels still running belong to the cost
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
         final = (outcome.model if outcome.model is not None else run.model).to(home)
         _restore(model, final)
         serving = outcome.serving or Serving("retained", split.deny)
-        # A fresh module (retrain, a student from scratch) has none of the operators that earlier methods inserted.
-        kept = tuple(edit for edit in edits if edit.name in dict(final.named_children()))
         return UnlearnResult(
             model=final,
             original=frozen_copy(model),
@@ -237,7 +233,7 @@ class Unlearner(ABC):
             split=split,
             serving=serving,
             state=dict(outcome.state if outcome.state is not None else state),
-            edits=kept + tuple(outcome.edits),
+            edits=edits_in(final),
             method=self.tags.key,
             params=self.get_params(),
             seed=seed,

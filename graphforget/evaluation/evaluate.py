@@ -71,7 +71,14 @@ def evaluate(
     split = task.split(*first.split.root)
     subsets = make_subsets(task, split)
     golds, notes = gold_models(
-        task, split, gold, cache=cache, cache_key=cache_key, original_seed=original_seed, progress=progress
+        task,
+        split,
+        gold,
+        cache=cache,
+        cache_key=cache_key,
+        original_seed=original_seed,
+        device=next((p.device for p in first.model.parameters()), torch.device("cpu")),
+        progress=progress,
     )
     gold_seconds = sum(g.seconds for g in golds) / len(golds)
     gold_cpu = sum(g.cpu_seconds for g in golds) / len(golds)
@@ -94,9 +101,9 @@ def evaluate(
     for one in controls + artefacts + judged_golds:
         rows += utility_rows(task, split, one)
         rows += distance_rows(task, subsets, one, judged_golds)
-        if split.forget_source == "removed":  # altered and affected examples were in gold's training data: no members to find
+        if split.forget_source == "removed":  # altered and affected examples are in gold's training data: nothing was deleted
             rows += privacy_rows(task, subsets, one, judged_golds)
-        rows += literature_rows(task, subsets, one, starts[artefacts.index(one)] if one in artefacts else original)
+            rows += literature_rows(task, subsets, one, starts[artefacts.index(one)] if one in artefacts else original)
         rows += cost_rows(one, gold_cpu)
     rows += floor_rows(task, subsets, judged_golds)
 
@@ -104,7 +111,7 @@ def evaluate(
     for artefact in artefacts:
         by_method.setdefault(artefact.method, []).append(artefact)
     verdicts = {
-        method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance)
+        method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance, deleted=split.forget_source)
         for method, group in by_method.items()
     }
     meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
@@ -147,11 +154,26 @@ def _start(result: UnlearnResult) -> Any:
 
 
 def _artefact(result: UnlearnResult) -> Judged:
-    facts = {"cpu_seconds": result.cost.cpu_seconds, "forward_samples": float(result.cost.forward_examples)}
-    if result.cost.peak_bytes is not None:
-        facts["peak_memory_mb"] = result.cost.peak_bytes / 2**20
+    """The model to judge; in a sequence, with the cost of every request that led to it."""
+    chain = [result]
+    while chain[0].previous is not None:
+        chain.insert(0, chain[0].previous)
+    facts = {
+        "cpu_seconds": sum(r.cost.cpu_seconds for r in chain),
+        "forward_samples": float(sum(r.cost.forward_examples for r in chain)),
+    }
+    peaks = [r.cost.peak_bytes for r in chain if r.cost.peak_bytes is not None]
+    if peaks:
+        facts["peak_memory_mb"] = max(peaks) / 2**20
     return Judged(
-        "unlearned", result.serving.context, result.seed, result.model, result.label, seconds=result.cost.seconds, facts=facts
+        "unlearned",
+        result.serving.context,
+        result.seed,
+        result.model,
+        ", then ".join(dict.fromkeys(r.label for r in chain)),
+        seconds=sum(r.cost.seconds for r in chain),
+        facts=facts,
+        data=result.split.data,
     )
 
 

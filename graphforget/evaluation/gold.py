@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
-from graphforget.base import Task, content_digest, load_weights
+from graphforget.base import Task, content_digest, load_weights, weights_digest
 from graphforget.base.checkpoint import load_tensors, save_tensors
 from graphforget.exceptions import InputError
 from graphforget.home import home, write_json
@@ -60,7 +60,7 @@ def gold_seeds(count: int, *, original: int | None = None) -> list[int]:
     return chosen
 
 
-def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Trained:
+def train_or_load(task: Task, data: Any, *, seed: int, key: str | None, device: torch.device | str = "cpu") -> Trained:
     """Train a model by the task's recipe, or read it from the cache under ``GRAPHFORGET_HOME``.
 
     Args:
@@ -68,6 +68,7 @@ def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Train
         data: What to train on.
         seed: Seed of weights and draws.
         key: From :func:`model_key`; None neither reads nor writes the cache.
+        device: Where to train.
     """
     folder, code = None, _task_code(task)
     if key is not None and code is not None:
@@ -75,8 +76,9 @@ def train_or_load(task: Task, data: Any, *, seed: int, key: str | None) -> Train
         folder = home() / "trained" / content_digest(data.digest(), recipe + code, key, seed, _versions())
         found = _read(task, data, folder, seed)
         if found is not None:
+            found.model.to(device)
             return found
-    model = task.new_model(data, seed=seed)
+    model = task.new_model(data, seed=seed).to(device)
     log = task.fit(model, data, seed=seed)
     if folder is not None:
         save_tensors(model.state_dict(), folder / "model.safetensors")
@@ -92,6 +94,7 @@ def gold_models(
     cache: bool = True,
     cache_key: str | None = None,
     original_seed: int | None = None,
+    device: torch.device | str = "cpu",
     progress: GoldProgress | None = None,
 ) -> tuple[list[Trained], list[str]]:
     """Train (or read from the cache) ``count`` gold models of everything deleted so far.
@@ -103,6 +106,7 @@ def gold_models(
         cache: Whether to use the cache.
         cache_key: A name for the model's code, for classes whose source cannot be read.
         original_seed: The original's seed, which gold must not share.
+        device: Where to train: where the judged models are, so that times compare.
         progress: ``progress(number, count, "trained" | "cached")``.
 
     Returns:
@@ -121,7 +125,7 @@ def gold_models(
         notes.append("Gold models were not cached: the task's source cannot be read.")
     golds = []
     for number, seed in enumerate(gold_seeds(count, original=original_seed)):
-        golds.append(train_or_load(task, data, seed=seed, key=key))
+        golds.append(train_or_load(task, data, seed=seed, key=key, device=device))
         if progress is not None:
             progress(number + 1, count, "cached" if golds[-1].cached else "trained")
     return golds, notes
@@ -132,7 +136,10 @@ def model_key(task: Task, data: Any, cache_key: str | None = None) -> str | None
     model = task.new_model(data, seed=0)
     cls = type(model)
     if cls.__module__.startswith("graphforget.") and isinstance(getattr(model, "config", None), dict):
-        return content_digest(cls.__module__, cls.__qualname__, json.dumps(model.config, sort_keys=True, default=repr))
+        # The fresh weights and what of them trains, too: `build` may load some, or freeze some.
+        trains = [name for name, p in model.named_parameters() if p.requires_grad]
+        config = json.dumps(model.config, sort_keys=True, default=repr)
+        return content_digest(cls.__module__, cls.__qualname__, config, weights_digest(model), trains)
     if cache_key is None:
         try:
             source = inspect.getsource(cls)

@@ -92,7 +92,7 @@ def floor_rows(task: Task, subsets: dict[str, Subset], golds: list[Judged]) -> l
 
 def utility_rows(task: Task, split: ForgetSplit, judged: Judged) -> list[Row]:
     """Task utility on test data; for class requests also on the forgotten classes' test examples."""
-    served = split.data_on("original" if judged.context == "original" else "retained")
+    served = (judged.data or split.data) if judged.context == "original" else split.retain_data
     sides: dict[str, str | None] = {"test": None}
     if split.request.of("node_class", "class"):
         sides = {"test": "retain", "test_forget": "forget"}
@@ -100,7 +100,7 @@ def utility_rows(task: Task, split: ForgetSplit, judged: Judged) -> list[Row]:
     for name, side in sides.items():
         # The same test examples for everyone, those that are left, whatever the input on which they are read.
         view = task.view(split.retain_data, "test", side=side, request=split.request)  # type: ignore[arg-type]
-        if not len(view):
+        if not task.can_score(view):
             continue
         view = View(served, view.index, view.negatives)
         rows += [

@@ -7,6 +7,7 @@ so that no figure contains the noise of a redrawn negative.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ class Judged:
         outputs: Outputs per subset, on the CPU, float64.
         seconds: Cost, where it is known.
         facts: Further cost figures.
+        data: For models served on the original input: the data that this is (in a sequence, what earlier requests left).
     """
 
     role: str
@@ -88,6 +90,20 @@ class Judged:
     outputs: dict[str, Tensor] = field(default_factory=dict)
     seconds: float | None = None
     facts: dict[str, float] = field(default_factory=dict)
+    data: Any = None
+
+
+def served_data(split: ForgetSplit, judged: Judged, subset: Subset) -> Any:
+    """The data in which a model is asked about a subset.
+
+    A model served on the original input is asked there. In a sequence that input lacks what earlier requests removed, so
+    elements that have no content in it are asked about unlinked, as everyone is.
+    """
+    if judged.context != "original":
+        return split.data_on(subset.context)
+    if judged.data is None or judged.data is split.data or subset.context == "original":
+        return split.data
+    return split.unlinked_data if subset.context == "unlinked" else judged.data
 
 
 def score(task: Task, split: ForgetSplit, subsets: dict[str, Subset], judged: Judged) -> None:
@@ -96,11 +112,10 @@ def score(task: Task, split: ForgetSplit, subsets: dict[str, Subset], judged: Ju
     Raises:
         InputError: The model returns NaN on elements that exist.
     """
-    served_on_original = judged.context == "original"
     with evaluating(judged.model):
         names, batches = [], []
         for name, subset in subsets.items():
-            data = split.data_on("original" if served_on_original else subset.context)
+            data = served_data(split, judged, subset)
             for batch in subset.batches:
                 names.append(name)
                 batches.append(batch.on(data))

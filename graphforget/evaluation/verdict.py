@@ -36,7 +36,12 @@ _T95 = {
     20: 2.086,
     30: 2.042,
 }
-_NAMES = {"deleted": "deleted elements", "retained": "retained elements", "test": "test elements"}
+_NAMES = {"retained": "retained elements", "test": "test elements"}
+_DELETED = {
+    "removed": "deleted elements",
+    "altered": "elements whose content changed",
+    "affected": "elements whose context changed",
+}
 
 
 def judge(
@@ -47,6 +52,7 @@ def judge(
     *,
     margin: float,
     tolerance: float | None,
+    deleted: str = "removed",
 ) -> Verdict:
     """Judge one artefact (one model) or one method (several seeds of it).
 
@@ -57,6 +63,7 @@ def judge(
         golds: Gold models.
         margin: Allowed multiple of the gold-to-gold gap, fixed before the run.
         tolerance: Added to the margin, in probability; default 0.002.
+        deleted: What the subset ``deleted`` holds: the split's ``forget_source``.
     """
     extra = TOLERANCE if tolerance is None else tolerance
     names = [name for name in PRIMARY if name in subsets]
@@ -87,7 +94,11 @@ def judge(
         signed = _signed(task, artefacts, golds, subsets[name])
         direction = None if outcome == "inside" else "under-forgotten" if signed > 0 else "over-forgotten"
         checks.append(Check("mean_abs_dp", name, value, low, high, floor, allowed, signed, outcome, direction))  # type: ignore[arg-type]
-    return Verdict(_label(checks), _sentences(checks, len(golds), len(artefacts)), checks)
+    return Verdict(
+        _label(checks),
+        _sentences(checks, len(golds), len(artefacts), _NAMES | {"deleted": _DELETED.get(deleted, _DELETED["removed"])}),
+        checks,
+    )
 
 
 def _label(checks: list[Check]) -> Literal["sufficient", "insufficient", "inconclusive"]:
@@ -115,7 +126,7 @@ def t95(freedom: int) -> float:
     return _T95[max(k for k in _T95 if k <= freedom)]
 
 
-def _sentences(checks: list[Check], num_golds: int, num_seeds: int) -> list[str]:
+def _sentences(checks: list[Check], num_golds: int, num_seeds: int, names: dict[str, str]) -> list[str]:
     subject = "The model" if num_seeds == 1 else f"The method ({num_seeds} seeds)"
     outside = [c for c in checks if c.outcome == "outside"]
     unclear = [c for c in checks if c.outcome == "unclear"]
@@ -124,22 +135,22 @@ def _sentences(checks: list[Check], num_golds: int, num_seeds: int) -> list[str]
         worst = max(outside, key=lambda c: c.value / c.margin if c.margin else math.inf)
         kind = _direction(worst)
         sentences.append(
-            f"{subject} is further from retrained models than allowed on {_NAMES[worst.subset]} ({_times(worst)}): {kind}."
+            f"{subject} is further from retrained models than allowed on {names[worst.subset]} ({_times(worst)}): {kind}."
         )
-        sentences += [f"Also outside on {_NAMES[c.subset]} ({_times(c)}): {_direction(c)}." for c in outside if c is not worst]
+        sentences += [f"Also outside on {names[c.subset]} ({_times(c)}): {_direction(c)}." for c in outside if c is not worst]
     elif unclear:
-        where = " and ".join(_NAMES[c.subset] for c in unclear)
+        where = " and ".join(names[c.subset] for c in unclear)
         sentences.append(
             f"{subject} may or may not be close enough to retrained models: the interval on {where} crosses the margin."
         )
     else:
         sentences.append(
             f"{subject} is as close to retrained models as they are to each other, within the margin, on "
-            f"{', '.join(_NAMES[c.subset] for c in checks)}."
+            f"{', '.join(names[c.subset] for c in checks)}."
         )
     inside = [c for c in checks if c.outcome == "inside"]
     if inside and (outside or unclear):
-        sentences.append("Within the margin on " + " and ".join(f"{_NAMES[c.subset]} ({_times(c)})" for c in inside) + ".")
+        sentences.append("Within the margin on " + " and ".join(f"{names[c.subset]} ({_times(c)})" for c in inside) + ".")
     if num_golds == 2:
         sentences.append("Two gold models make a weak noise floor; three suffice for one artefact.")
     if num_seeds > 1 and (num_golds < 5 or num_seeds < 5):

@@ -181,13 +181,13 @@ class _Runner:
             facts = {"epochs": log.epochs, "best_epoch": log.best_epoch, "best_score": log.best_score}
         return _files(folder), facts
 
-    def _load_original(self) -> tuple[nn.Module, FitLog | None, Any]:
+    def _load_original(self) -> tuple[nn.Module, FitLog | None]:
         folder = self.path / "models" / "original"
-        model, edits = load_model(folder, model=self.prepared.task.new_model(self.prepared.data, seed=0))
-        return model.eval(), read_history(folder), edits
+        model, _ = load_model(folder, model=self.prepared.task.new_model(self.prepared.data, seed=0))
+        return model.eval(), read_history(folder)
 
     def _unlearn(self) -> tuple[list[Path], dict[str, Any]]:
-        model, history, edits = self._load_original()
+        model, history = self._load_original()
         task, data = self.prepared.task, self.prepared.data
         split = task.split(data, self.prepared.request)
         files: list[Path] = []
@@ -199,7 +199,6 @@ class _Runner:
                 history=history,
                 seed=seed,
                 device=self.config.device,
-                edits=edits,
                 progress=lambda step, total, values, key=method.tags.key: (  # type: ignore[misc]
                     self.tell("unlearn", step, total, method=key, **values)
                 ),
@@ -271,7 +270,7 @@ class _Runner:
     def _metrics(self, report: Report) -> list[dict[str, Any]]:
         """Training curve, the methods' curves and every row of the report, one object per line."""
         lines: list[dict[str, Any]] = []
-        _, log, _ = self._load_original()
+        _, log = self._load_original()
         if log is not None:
             lines += [{"stage": "original", "epoch": epoch, "score": score} for epoch, score in log.curve]
         for folder, method, seed in self._runs():

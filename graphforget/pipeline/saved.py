@@ -11,7 +11,6 @@ from typing import Any
 from torch import nn
 
 from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
-from graphforget.base.edits import ModelEdit
 from graphforget.base.model import default_layer_names
 from graphforget.exceptions import InputError
 from graphforget.pipeline.components import find_data
@@ -69,7 +68,6 @@ def unlearn_saved(
     if not folder.is_dir():
         raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
     before: UnlearnResult | None = None
-    edits: tuple[ModelEdit, ...] = ()
     if is_result(folder):
         if recipe:
             raise InputError("-r belongs to the first deletion; a saved result keeps its own recipe.")
@@ -77,7 +75,7 @@ def unlearn_saved(
         the_task, current, served = before.task, before.split.retain_data, before.model
     else:
         fields = complete("-r", Recipe, recipe or {}, known=recorded_recipe(folder, task) or asdict(task_class.default_recipe))
-        served, edits = load_model(folder, model_class=model_class)
+        served, _ = load_model(folder, model_class=model_class)
         the_task = task_for(task_class, served.eval(), Recipe(**fields))
         current = the_task.adopt(find_data(data, task, **(data_options or {})))
     split = the_task.split(current, asked)
@@ -86,9 +84,7 @@ def unlearn_saved(
     unlearner: Unlearner = METHODS.resolve(key, Unlearner, **complete("-o", METHODS[key], params or {}))
     if before is not None:
         return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
-    return unlearner.unlearn(
-        served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress, edits=edits
-    )
+    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress)
 
 
 def load_results(

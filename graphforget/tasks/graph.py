@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -97,9 +98,9 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
 
 
 @functools.cache
-def _takes_ids(cls: Any) -> bool:
-    """Whether ``forward`` wants the stable ids of its rows."""
-    return "n_id" in inspect.signature(cls.forward).parameters
+def _takes_ids(forward: Callable[..., Any]) -> bool:
+    """Whether a ``forward`` wants the stable ids of its rows."""
+    return "n_id" in inspect.signature(forward).parameters
 
 
 # Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).
@@ -189,7 +190,7 @@ class GraphTask(TrainableTask):
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
         else:
             x = ctx.features if own else ctx.dense
-        extra = {"n_id": ctx.ids} if _takes_ids(type(model)) else {}
+        extra = {"n_id": ctx.ids} if _takes_ids(type(model).forward) else {}
         with using_row_ids(ctx.ids):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):

@@ -173,6 +173,10 @@ class LinkPrediction(GraphTask):
         y = batch.y.to(forward.outputs)
         return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
 
+    def can_score(self, view: View) -> bool:
+        """Positives, and fixed negatives to compare them with."""
+        return len(view) > 0 and isinstance(view.negatives, Tensor) and len(view.negatives) > 0
+
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
         """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives.
 

@@ -128,7 +128,7 @@ class TrainableTask(Task):
         if not len(train):
             raise InputError(f"there is nothing to train on: part 'train' of '{data.name}' is empty.")
         val = self.view(data, "val")
-        stopping = epochs is None and recipe.patience is not None and len(val) > 0
+        stopping = epochs is None and recipe.patience is not None and self.can_score(val)
         total = recipe.epochs if epochs is None else epochs
         draws = seeds.generator(seeds.derive(seed, "fit"))
         optimizer = torch.optim.Adam(

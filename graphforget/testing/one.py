@@ -64,7 +64,7 @@ class OneMethod:
     def split(self, name: str) -> ForgetSplit:
         return self.task.split(self.case.data, self.case.requests[name])
 
-    def unlearn(self, name: str, model: nn.Module | None = None, **options: object) -> UnlearnResult:
+    def unlearn(self, name: str, model: nn.Module | None = None, **options: Any) -> UnlearnResult:
         return self.method.unlearn(
             self.case.model() if model is None else model,
             self.task,
@@ -72,7 +72,7 @@ class OneMethod:
             history=self.case.history,
             seed=0,
             **options,
-        )  # type: ignore[arg-type]
+        )
 
     @property
     def main(self) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphforget.base import ModelEdit, Operator, Outcome, Run, Tags, Unlearner, captured, count_work, evaluating, insert, row_ids
+from graphforget.base import Operator, Outcome, Run, Tags, Unlearner, captured, count_work, evaluating, insert, row_ids
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop, pair_keys
 from graphforget.tasks import GraphTask
@@ -141,7 +141,7 @@ class GNNDelete(Unlearner):
         with evaluating(run.original):
             before = encode(task, run.original, data, names)
         target = [before.layers[name] for name in names]
-        operators, edits, regions = self._insert(model, split.data, deleted, names, target)
+        operators, regions = self._insert(model, split.data, deleted, names, target)
 
         live = split.retain_data.alive.nonzero().view(-1)
         pairs = non_edges(live, split.data.pairs(), data.num_nodes, len(deleted), run.generator)
@@ -171,25 +171,22 @@ class GNNDelete(Unlearner):
             run.record(epoch, self.epochs, **{f"loss_{number}": float(loss.detach()) for number, loss in enumerate(losses, 1)})
         for operator in operators:
             operator.cut = False
-        return Outcome(
-            edits=tuple(edits),
-            info={"deleted_edges": len(deleted), "frozen": frozen, "nodes_with_operator": int(regions[-1].sum())},
-        )
+        return Outcome(info={"deleted_edges": len(deleted), "frozen": frozen, "nodes_with_operator": int(regions[-1].sum())})
 
     def _insert(
         self, model: nn.Module, data: GraphData, deleted: Tensor, names: Sequence[str], tables: Sequence[Tensor]
-    ) -> tuple[list[DeletionOperator], list[ModelEdit], list[Tensor]]:
+    ) -> tuple[list[DeletionOperator], list[Tensor]]:
         """One operator after every layer; operator l covers the nodes within l hops of a deleted edge's end."""
-        operators, edits, regions = [], [], []
+        operators, regions = [], []
         ends = torch.unique(deleted)
         for hops, (name, table) in enumerate(zip(names, tables, strict=True), 1):
             operator = DeletionOperator(data.num_nodes, table.size(1), self.init).to(table.device, table.dtype)
             region = k_hop(data, ends, hops)
             operator.mask.copy_(region)
-            edits.append(insert(model, name, operator, "deletion"))
+            insert(model, name, operator, "deletion")
             operators.append(operator)
             regions.append(region)
-        return operators, edits, regions
+        return operators, regions
 
 
 def deleted_edges(before: GraphData, after: GraphData) -> Tensor:
