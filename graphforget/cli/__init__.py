@@ -5,6 +5,11 @@ Exit codes: 0 done; 2 bad input, with one sentence on standard error; 3 the verd
 
 from __future__ import annotations
 
-from graphforget.cli.app import app, main
+import os
+
+# Before torch starts its threads: waiting ones sleep instead of spinning, else a busy machine slows training several times over.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+from graphforget.cli.app import app, main  # noqa: E402
 
 __all__ = ["app", "main"]
