@@ -10,6 +10,6 @@ import os
 # Before torch starts its threads: waiting ones sleep instead of spinning, else a busy machine slows training several times over.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from graphforget.cli.app import app, main  # noqa: E402
+from graphforget.cli.app import app, main
 
 __all__ = ["app", "main"]
