@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-import weakref
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, count_work, resolve_labels, using_row_ids
+from graphforget.base import count_work, resolve_labels, using_row_ids
 from graphforget.exceptions import InputError
 from graphforget.graphs import (
     GraphData,
@@ -28,98 +23,11 @@ from graphforget.graphs import (
     remove_nodes,
     take_rows,
 )
-from graphforget.kernels import SparseGraph
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, Target, View, show_ids
+from graphforget.tasks.encoding import Encoding, GraphContext, takes_ids
 from graphforget.tasks.trainable import Memo, TrainableTask, device_of
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
-_SPARSE_BELOW = 0.2  # share of non-zero features under which the first layer is cheaper on sparse features
-
-
-@dataclass(eq=False)
-class GraphContext:
-    """Derived structures of a graph on one device; rows are live nodes only (case C13).
-
-    Attributes:
-        ids: Stable id of every row, [n].
-        position: Row of every stable id, [N]; -1 for dead ones.
-        edge_index: Edges between rows, [2, E].
-        x: Node features, [n, F], dense or sparse CSR.
-    """
-
-    ids: Tensor
-    position: Tensor
-    edge_index: Tensor
-    x: Tensor | None
-
-    @cached_property
-    def graph(self) -> SparseGraph:
-        """CSR with cached transpose and cached normalisation."""
-        return SparseGraph.from_edge_index(self.edge_index, len(self.ids))
-
-    @cached_property
-    def dense(self) -> Tensor:
-        """Dense features, for models that know nothing of sparse ones."""
-        if self.x is None:
-            raise InputError(
-                "this graph has no node features x, which the model reads: add features, for example x = torch.eye(num_nodes)."
-            )
-        return self.x.to_dense() if self.x.layout == torch.sparse_csr else self.x
-
-    @cached_property
-    def features(self) -> Tensor | SparseGraph:
-        """Features for our own models: sparse where most entries are zero."""
-        return _features_of(self.x) if self.x is not None else self.dense
-
-    def rows(self, index: Tensor) -> Tensor:
-        """Rows of stable ids of any shape; -1 for dead ones."""
-        return self.position[index.to(self.position.device)]
-
-
-@dataclass(frozen=True, eq=False)
-class Encoding:
-    """One pass of a model over a graph: node outputs and captured layers, rows as in ``context``."""
-
-    context: GraphContext
-    outputs: Tensor
-    layers: dict[str, Tensor]
-
-    def scattered(self, table: Tensor, num_nodes: int) -> Tensor:
-        """The table on stable ids, [N, d]; NaN for dead nodes."""
-        full = table.new_full((num_nodes, *table.shape[1:]), float("nan"))
-        return full.index_copy(0, self.context.ids, table)
-
-
-def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
-    """The table with a NaN row appended where ``rows`` names a dead one (-1), so that dead rows read as NaN."""
-    if not bool((rows < 0).any()):
-        return table
-    return torch.cat([table, table.new_full((1, *table.shape[1:]), float("nan"))])
-
-
-@functools.cache
-def _takes_ids(forward: Callable[..., Any]) -> bool:
-    """Whether a ``forward`` wants the stable ids of its rows."""
-    return "n_id" in inspect.signature(forward).parameters
-
-
-# Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).
-_FEATURES: dict[int, tuple[weakref.ref[Tensor], int, Tensor | SparseGraph]] = {}
-
-
-def _features_of(x: Tensor) -> Tensor | SparseGraph:
-    known = _FEATURES.get(id(x))
-    if known is not None and known[0]() is x and known[1] == x._version:
-        return known[2]
-    made: Tensor | SparseGraph = x
-    if x.layout == torch.sparse_csr:
-        made = SparseGraph.from_csr(x)
-    elif float((x != 0).sum()) / max(x.numel(), 1) < _SPARSE_BELOW:
-        made = SparseGraph.from_dense(x)
-    if isinstance(made, SparseGraph):  # a dense one would keep itself alive
-        key = id(x)
-        _FEATURES[key] = (weakref.ref(x, lambda _: _FEATURES.pop(key, None)), x._version, made)
-    return made
 
 
 class GraphTask(TrainableTask):
@@ -190,7 +98,7 @@ class GraphTask(TrainableTask):
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
         else:
             x = ctx.features if own else ctx.dense
-        extra = {"n_id": ctx.ids} if _takes_ids(type(model).forward) else {}
+        extra = {"n_id": ctx.ids} if takes_ids(type(model).forward) else {}
         with using_row_ids(ctx.ids):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
@@ -393,11 +301,3 @@ class GraphTask(TrainableTask):
             touched[changed // data.num_nodes] = True
             touched[changed % data.num_nodes] = True
         return touched.nonzero().view(-1)
-
-
-def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-    """(node outputs, layers, rows) of a batch, with a NaN row appended where the batch names dead nodes."""
-    rows = encoding.context.rows(batch.index)
-    outputs, layers = with_dead_row(encoding.outputs, rows), {k: with_dead_row(t, rows) for k, t in encoding.layers.items()}
-    # The appended row by its own number: -1 means the last row to indexing, but is out of range to an embedding lookup.
-    return outputs, layers, torch.where(rows < 0, len(encoding.context.ids), rows)

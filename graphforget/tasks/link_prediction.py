@@ -14,7 +14,8 @@ from graphforget.graphs import GraphData, pair_keys
 from graphforget.kernels import pair_scores
 from graphforget.metrics.utility import average_precision, roc_auc
 from graphforget.requests import DeletionRequest, ForgetSplit, View
-from graphforget.tasks.graph import GraphTask, read_batch
+from graphforget.tasks.encoding import read_batch
+from graphforget.tasks.graph import GraphTask
 from graphforget.tasks.trainable import chunks, reduce
 
 

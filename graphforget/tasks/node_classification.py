@@ -13,7 +13,8 @@ from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.metrics.utility import accuracy, macro_f1
 from graphforget.requests import DeletionRequest, View
-from graphforget.tasks.graph import GraphTask, read_batch
+from graphforget.tasks.encoding import read_batch
+from graphforget.tasks.graph import GraphTask
 from graphforget.tasks.image_classification import other_classes
 from graphforget.tasks.trainable import chunks, reduce
 

@@ -13,7 +13,7 @@ from graphforget.base import Operator, Outcome, Run, Tags, Unlearner, captured, 
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop, pair_keys
 from graphforget.tasks import GraphTask
-from graphforget.tasks.graph import Encoding
+from graphforget.tasks.encoding import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.pairs import non_edges
 
