@@ -23,6 +23,11 @@ def compress(row: Tensor, col: Tensor, num_rows: int, num_cols: int) -> tuple[Te
     return rowptr, col.index_select(0, order), order
 
 
+def _unless_ones(values: Tensor) -> Tensor | None:
+    """The values, or None for a binary matrix, which needs no weight array: less to read in every pass."""
+    return None if not values.requires_grad and bool((values == 1).all()) else values
+
+
 class SparseGraph:
     """A sparse matrix in CSR form, rows being the *target* nodes of message passing and columns the *sources*.
 
@@ -109,7 +114,10 @@ class SparseGraph:
             raise InputError(
                 f"expected a dense floating-point matrix, got {matrix.dtype} of shape {tuple(matrix.shape)} ({matrix.layout})."
             )
-        return cls.from_csr(matrix.to_sparse_csr())
+        row, col = matrix.nonzero(as_tuple=True)  # sorted by row, then column
+        rowptr = torch.zeros(matrix.size(0) + 1, dtype=torch.long, device=matrix.device)
+        torch.cumsum(torch.bincount(row, minlength=matrix.size(0)), 0, out=rowptr[1:])
+        return cls(rowptr, col, _unless_ones(matrix[row, col]), num_cols=matrix.size(1))
 
     @classmethod
     def from_csr(cls, matrix: Tensor) -> SparseGraph:
@@ -120,11 +128,7 @@ class SparseGraph:
         """
         if matrix.layout != torch.sparse_csr or matrix.dim() != 2:
             raise InputError(f"expected a matrix of layout torch.sparse_csr, got {matrix.layout}; convert with .to_sparse_csr().")
-        values: Tensor | None = matrix.values()
-        # A binary matrix needs no weight array: less to read in every pass.
-        if values is not None and not values.requires_grad and bool((values == 1).all()):
-            values = None
-        return cls(matrix.crow_indices(), matrix.col_indices(), values, num_cols=matrix.size(1))
+        return cls(matrix.crow_indices(), matrix.col_indices(), _unless_ones(matrix.values()), num_cols=matrix.size(1))
 
     def with_weight(self, weight: Tensor | None) -> SparseGraph:
         """The same pattern with other weights [E] in CSR order; what was derived from the pattern is shared."""
