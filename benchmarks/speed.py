@@ -56,6 +56,7 @@ def run_speed(
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     ratios = {
         "epoch": medians["pyg"] / medians["graphforget"],
+        "our_loop": medians["pyg_in_our_loop"] / medians["graphforget"],
         "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"],
     }
     cell = {"dataset": config["dataset"]["name"], "sizes": list(sizes)}
