@@ -57,7 +57,13 @@ class GraphContext:
 
     def rows(self, index: Tensor) -> Tensor:
         """Rows of stable ids of any shape; -1 for dead ones."""
-        return self.position[index.to(self.position.device)]
+        index = index.to(self.position.device)
+        return index if self.all_live else self.position[index]
+
+    @cached_property
+    def all_live(self) -> bool:
+        """Whether rows and stable ids are the same numbers."""
+        return len(self.ids) == len(self.position)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +115,8 @@ def _features_of(x: Tensor) -> Tensor | SparseGraph:
 def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
     """(node outputs, layers, rows) of a batch, with a NaN row appended where the batch names dead nodes."""
     rows = encoding.context.rows(batch.index)
+    if encoding.context.all_live:
+        return encoding.outputs, encoding.layers, rows
     outputs, layers = with_dead_row(encoding.outputs, rows), {k: with_dead_row(t, rows) for k, t in encoding.layers.items()}
     # The appended row by its own number: -1 means the last row to indexing, but is out of range to an embedding lookup.
     return outputs, layers, torch.where(rows < 0, len(encoding.context.ids), rows)

@@ -127,7 +127,7 @@ class LinkPrediction(GraphTask):
             InputError: The graph is so dense that non-edges were not found.
         """
         live = self._memo.get(data, "live", (data.alive,), lambda: data.alive.nonzero().view(-1))
-        edges = self._memo.get(data, "edge keys", (data.edge_index,), lambda: self._edge_keys(data))
+        edges = self._memo.get(data, "edges", (data.edge_index,), lambda: EdgeSet(pair_keys(data.pairs(), data.num_nodes)))
         if len(live) < 2:
             raise InputError("negatives cannot be drawn: fewer than two nodes are left.")
         pairs = torch.empty((0, 2), dtype=torch.long)
@@ -136,21 +136,14 @@ class LinkPrediction(GraphTask):
             if need <= 0:
                 return pairs[:count]
             drawn = live[torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)]
+            source, target = drawn[:, 0].contiguous(), drawn[:, 1].contiguous()
             if data.undirected:
-                drawn = torch.stack([torch.minimum(drawn[:, 0], drawn[:, 1]), torch.maximum(drawn[:, 0], drawn[:, 1])], 1)
-            keys = pair_keys(drawn, data.num_nodes)
-            found = torch.searchsorted(edges, keys).clamp(max=max(len(edges) - 1, 0))
-            free = (drawn[:, 0] != drawn[:, 1]) & (
-                (edges[found] != keys) if len(edges) else torch.ones(len(keys), dtype=torch.bool)
-            )
-            pairs = torch.cat([pairs, drawn[free]])
+                source, target = torch.minimum(source, target), torch.maximum(source, target)
+            free = (source != target) & ~edges.contains(source * data.num_nodes + target)
+            pairs = torch.cat([pairs, torch.stack([source[free], target[free]], 1)])
         if len(pairs) >= count:
             return pairs[:count]
         raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
-
-    def _edge_keys(self, data: GraphData) -> Tensor:
-        """Sorted keys of all known edges, validation and test ones excluded: a deployer does not know those."""
-        return pair_keys(data.pairs(), data.num_nodes).sort().values
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Edges become non-edges and the reverse: the only wrong answer there is."""
@@ -189,3 +182,33 @@ class LinkPrediction(GraphTask):
         scores = self.predict(model, view)
         y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
         return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
+
+
+class EdgeSet:
+    """Which keys are edges: a bitmap of hashes rejects most non-edges, the others are looked up among the sorted keys.
+
+    Validation and test edges are not in it: a deployer does not know those.
+
+    Args:
+        keys: One integer per edge, [m].
+    """
+
+    def __init__(self, keys: Tensor) -> None:
+        self.keys = keys.sort().values
+        # 64 places per edge: about one non-edge in 64 needs the exact look-up.
+        self.mask = 2 ** min(max(6 + len(keys).bit_length(), 10), 26) - 1
+        self.bitmap = torch.zeros(self.mask + 1, dtype=torch.bool)
+        self.bitmap[self._hash(keys)] = True
+
+    def _hash(self, keys: Tensor) -> Tensor:
+        return ((keys * 2654435761) >> 16) & self.mask  # Knuth's multiplicative hash
+
+    def contains(self, keys: Tensor) -> Tensor:
+        """[n] bool."""
+        found = self.bitmap[self._hash(keys)]
+        rows = found.nonzero().view(-1)
+        if len(rows):
+            asked = keys[rows]
+            at = torch.searchsorted(self.keys, asked).clamp(max=len(self.keys) - 1)
+            found[rows] = self.keys[at] == asked
+        return found

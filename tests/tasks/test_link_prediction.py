@@ -15,6 +15,7 @@ from graphforget.graphs import GraphData, KNNRule, both_directions, pair_keys
 from graphforget.models import GCN
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import LinkPrediction
+from graphforget.tasks.link_prediction import EdgeSet
 
 
 @pytest.fixture
@@ -208,3 +209,12 @@ def test_edges_that_derive_from_features_are_no_examples(task):
     data = GraphData.create(None, 12, x=torch.rand(12, 3), edge_rule=KNNRule(2))
     with pytest.raises(InputError, match="derived from its features"):
         task.split(data, DeletionRequest.nodes([0]))
+
+
+@pytest.mark.parametrize("count", [0, 1, 50, 3000])
+def test_an_edge_set_contains_its_keys_and_nothing_else(count):
+    draws = torch.Generator().manual_seed(count)
+    keys = torch.randperm(200_000, generator=draws)[: 2 * count + 100]
+    inside, outside = keys[:count], keys[count:]
+    edges = EdgeSet(inside)
+    assert bool(edges.contains(inside).all()) and not bool(edges.contains(outside).any())
