@@ -164,6 +164,14 @@ class Task(ABC):
     ) -> FitLog:
         """Train in place from the present weights; early stopping on the data's own validation part (cases C19, C20)."""
 
+    def twins(self, split: ForgetSplit) -> Tensor | None:
+        """Examples near the deletion that were never trained on, on the retained data; None where the task has no such notion.
+
+        A retrained model says of deleted examples what it says of these, so the difference between the two is what the weights
+        remember of the particular examples.
+        """
+        return None
+
     def can_score(self, view: View) -> bool:
         """Whether :meth:`utility` has what it needs on a view; early stopping and reports leave out a part that has not."""
         return len(view) > 0

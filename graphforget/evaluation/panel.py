@@ -15,7 +15,7 @@ from graphforget.metrics.ranks import spearman
 from graphforget.reporting import Row
 from graphforget.requests import ForgetSplit, View
 
-DISTANCE_SUBSETS = ("deleted", "retained", "hop1", "hop2", "far", "test", "test_forget")
+DISTANCE_SUBSETS = ("deleted", "retained", "hop1", "hop2", "far", "twins", "test", "test_forget")
 
 
 def gap_per_element(task: Task, judged: Judged, golds: list[Judged], subset: str) -> Tensor:
@@ -142,7 +142,7 @@ def privacy_rows(task: Task, subsets: dict[str, Subset], judged: Judged, golds: 
 
 
 def literature_rows(task: Task, subsets: dict[str, Subset], judged: Judged, original: Judged) -> list[Row]:
-    """The papers' own metrics under their own names; their records say what is wrong with them."""
+    """The papers' own metrics under their own names, and the memorisation diagnosis; their records say what each misses."""
     rows = []
 
     def add(metric: str, value: float) -> None:
@@ -158,6 +158,10 @@ def literature_rows(task: Task, subsets: dict[str, Subset], judged: Judged, orig
         add("mi_ratio", mi_ratio(probabilities(kind, before).clamp_min(tiny), probabilities(kind, now).clamp_min(tiny)))
     if kind in ("categorical", "bernoulli") and "test" in subsets:
         add("shift_mia", shift_mia(kind, before, now, original.outputs["test"], judged.outputs["test"]))
+    if "twins" in subsets:
+        y = [subsets[name].y for name in ("deleted", "twins")]
+        sure = [float(confidence(kind, judged.outputs[n], t).mean()) for n, t in zip(("deleted", "twins"), y, strict=True)]
+        add("twin_gap", sure[0] - sure[1])
     if kind == "categorical":
         add("ua", 1.0 - float((now.argmax(-1) == subsets["deleted"].y).double().mean()))
     return rows

@@ -38,7 +38,7 @@ class Subset:
 
 
 def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
-    """The elements of evaluation.md section 3: deleted, retained, hop1, hop2, far, test, test_forget.
+    """The elements of evaluation.md section 3: deleted, retained, hop1, hop2, far, twins, test, test_forget.
 
     ``deleted`` is the split's forget part (what it means stands in ``split.forget_source``); test elements are positives
     only, so that a link task compares edges with edges. A deleted element that no longer exists in the retained data is read
@@ -58,6 +58,9 @@ def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
             views[name] = ("retained", View(retained, ids, "none"))
     else:
         views["test"] = ("retained", View(retained, task.index(retained, "test"), "none"))
+    twins = task.twins(split)
+    if twins is not None and split.forget_source == "removed":
+        views["twins"] = ("retained", View(retained, twins, "none"))
     size = None if task.has_input_graph else _CHUNK
     return {
         name: Subset(name, on, tuple(task.batches(view, batch_size=size, generator=seeds.generator(0))))

@@ -193,6 +193,16 @@ RECORDS = (
         "Two gold models also differ: read it beside the noise floor, not against 0.",
     ),
     MetricRecord(
+        "twin_gap",
+        "forgetting",
+        (-1.0, 1.0),
+        "gold",
+        False,
+        "graphforget",
+        "Mean confidence in deleted elements minus that in unseen ones beside them: what is remembered of these elements.",
+        "Says nothing of what the deleted elements taught the model about their neighbourhood: both sides rise with that.",
+    ),
+    MetricRecord(
         "signed_dp",
         "forgetting",
         (-1.0, 1.0),

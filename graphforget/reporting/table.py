@@ -38,9 +38,10 @@ SUBSET_NAMES = {
     "hop1": "Neighbours (1 hop)",
     "hop2": "Neighbours (2 hops)",
     "far": "Far (over 2 hops)",
+    "twins": "Unseen links near it",
     "all": "Whole run",
 }
-SUBSET_ORDER = ("deleted", "retained", "test", "hop1", "hop2", "far")
+SUBSET_ORDER = ("deleted", "retained", "test", "hop1", "hop2", "far", "twins")
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,12 @@ class LinkPrediction(GraphTask):
         y = batch.y.to(forward.outputs)
         return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
 
+    def twins(self, split: ForgetSplit) -> Tensor:
+        """Validation edges within one hop of what the request touched."""
+        pairs = self.index(split.retain_data, "val")
+        hops = split.region["distance"][pairs]
+        return pairs[((hops >= 0) & (hops <= 1)).any(1)]
+
     def can_score(self, view: View) -> bool:
         """Positives, and fixed negatives to compare them with."""
         return len(view) > 0 and isinstance(view.negatives, Tensor) and len(view.negatives) > 0

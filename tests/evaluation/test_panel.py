@@ -101,3 +101,10 @@ def test_everyone_is_tested_on_the_same_examples():
     original, retained = seen
     assert original.data is case.data and retained.data is split.retain_data
     assert torch.equal(original.index, retained.index) and len(original) < len(case.data.splits["test"])
+
+
+def test_the_twin_gap_is_what_is_remembered_of_the_particular_elements():
+    subsets = {name: subset(name, 10) for name in ("deleted", "twins", "retained", "test")}
+    model = judged("unlearned", deleted=1.0, twins=0.0, retained=1.0, test=1.0)
+    rows = {r.metric: r.value for r in literature_rows(TASK, subsets, model, model)}
+    assert rows["twin_gap"] == pytest.approx(float(torch.sigmoid(torch.tensor(1.0))) - 0.5, abs=1e-6)

@@ -51,3 +51,14 @@ def test_the_original_is_read_on_the_original_graph():
     for one in (full, edited):
         score(case.task, split, subsets, one)
     assert not torch.allclose(full.outputs["deleted"], edited.outputs["deleted"])
+
+
+def test_twins_are_validation_links_beside_the_deletion():
+    case, split = setting("link_prediction", "edges")
+    twins = case.task.twins(split)
+    hops = split.region["distance"][twins]
+    val = {tuple(p) for p in split.retain_data.splits["val"].tolist()}
+    assert len(twins) and {tuple(p) for p in twins.tolist()} <= val
+    assert bool(((hops >= 0) & (hops <= 1)).any(1).all())
+    assert len(make_subsets(case.task, split)["twins"]) == len(twins)
+    assert tiny_case("node_classification").task.twins(split) is None
