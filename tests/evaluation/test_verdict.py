@@ -39,7 +39,7 @@ def verdict(*artefacts: Judged, golds=GOLDS, margin=1.25, tolerance=None):
 def test_another_gold_is_sufficient_and_every_check_is_inside():
     result = verdict(one(9))
     assert result.label == "sufficient"
-    assert [c.outcome for c in result.checks] == ["inside"] * 3
+    assert [c.outcome for c in result.checks] == ["inside"] * 4
     assert all(c.low <= c.value <= c.high <= c.margin for c in result.checks)
 
 
@@ -47,8 +47,11 @@ def test_another_gold_is_sufficient_and_every_check_is_inside():
 def test_a_shift_on_deleted_elements_is_insufficient_and_named(shift, direction):
     result = verdict(one(9, shift={"deleted": shift}))
     assert result.label == "insufficient"
-    (outside,) = [c for c in result.checks if c.outcome == "outside"]
-    assert (outside.subset, outside.direction) == ("deleted", direction)
+    outside = [c for c in result.checks if c.outcome == "outside"]
+    assert [(c.metric, c.subset, c.direction) for c in outside] == [
+        ("mean_abs_dp", "deleted", direction),
+        ("signed_dp", "deleted", direction),
+    ]
     assert direction in result.headline and "deleted" in result.headline
 
 
@@ -58,9 +61,25 @@ def test_confidence_lost_on_retained_elements_is_over_forgetting_too():
 
 
 def test_an_interval_across_the_margin_is_inconclusive():
-    value = verdict(one(9, shift={"deleted": 0.25})).checks[0]
-    result = verdict(one(9, shift={"deleted": 0.25}), margin=value.value / value.floor, tolerance=0.0)
-    assert result.checks[0].outcome == "unclear" and result.label == "inconclusive"
+    value = verdict(one(9, shift={"retained": 0.25})).checks[1]
+    result = verdict(one(9, shift={"retained": 0.25}), margin=value.value / value.floor, tolerance=0.0)
+    assert result.checks[1].outcome == "unclear" and result.label == "inconclusive"
+
+
+@pytest.mark.parametrize(("shift", "direction"), [(0.5, "under-forgotten"), (-0.5, "over-forgotten")])
+def test_a_small_shift_shared_by_all_deleted_elements_does_not_hide_in_the_noise(shift, direction):
+    golds = [one(seed, noise=1.0) for seed in range(1, 7)]
+    result = verdict(one(9, noise=1.0, shift={"deleted": shift}), golds=golds)
+    gap, mean_shift = result.checks[0], result.checks[3]
+    assert gap.outcome == "inside" and mean_shift.outcome == "outside"
+    assert result.label == "insufficient" and direction in result.headline and "mean shift" in result.headline
+
+
+def test_the_shift_is_judged_by_a_prediction_interval_of_one_more_gold():
+    check = verdict(one(9), tolerance=0.001).checks[3]
+    levels = torch.stack([torch.sigmoid(g.outputs["deleted"]).mean() for g in GOLDS])
+    assert check.floor == pytest.approx(float(levels.std()))
+    assert check.margin == pytest.approx(4.303 * float(levels.std()) * math.sqrt(4 / 3) + 0.001)
 
 
 def test_one_gold_decides_nothing_and_two_are_weak():
