@@ -98,3 +98,20 @@ def test_insert_refuses_unknown_layers():
 def test_edits_are_read_only():
     with pytest.raises(dataclasses.FrozenInstanceError):
         ModelEdit("a", "b", "c").name = "d"
+
+
+def test_edits_are_read_off_the_model_whoever_passes_it_on(tmp_path):
+    import graphforget
+    from graphforget.base import load_model
+    from graphforget.base.edits import edits_in
+    from graphforget.testing import tiny_case
+
+    case = tiny_case("link_prediction")
+    first = case.unlearn("gnndelete", "edges")
+    assert len(edits_in(first.model)) == 2 and edits_in(first.model) == first.edits
+    # The bare model, not the result: its operators must not be lost on the way.
+    second = graphforget.unlearn(first.model, first.split.retain_data, case.later[0], task=case.task, method="finetune", epochs=1)
+    assert second.edits == first.edits
+    second.save(tmp_path)
+    loaded, edits = load_model(tmp_path)
+    assert edits == second.edits and loaded.state_dict().keys() == second.model.state_dict().keys()

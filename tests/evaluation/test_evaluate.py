@@ -198,3 +198,27 @@ def test_each_result_is_compared_with_its_own_original():
     )
     shifts = [r.value for r in report.rows if (r.role, r.metric) == ("unlearned", "shift_mia")]
     assert shifts == [0.5, 0.5]  # doing nothing shifts nothing
+
+
+def test_a_sequence_is_served_priced_and_named_as_a_whole():
+    case = tiny_case("link_prediction")
+    from graphforget.requests import DeletionRequest
+
+    first = METHODS["retrain"]().unlearn(case.model(), case.task, case.task.split(case.data, case.requests["nodes"]))
+    pairs = first.split.retain_data.pairs()[:2]
+    second = first.then(DeletionRequest.edges(pairs=pairs), method=METHODS["identity"]())
+    assert second.data is first.split.retain_data
+    report = evaluate(second, gold=2, cache=False)  # deleted nodes are dead in what it is served on: no NaN may come of it
+    seconds = value(report, "unlearned", "seconds", "all")
+    assert seconds == pytest.approx(first.cost.seconds + second.cost.seconds)
+    assert {r.method for r in report.rows if r.role == "unlearned"} == {"retrain, then identity"}
+
+
+def test_links_without_test_negatives_are_judged_without_utility():
+    from dataclasses import replace
+
+    case = tiny_case("link_prediction")
+    bare = replace(case.data, splits={k: v for k, v in case.data.splits.items() if not k.endswith("_neg")})
+    result = METHODS["unlink"]().unlearn(case.model(), case.task, case.task.split(bare, case.requests["edges"]))
+    report = evaluate(result, gold=2, cache=False)
+    assert not [r for r in report.rows if r.metric == "roc_auc"] and report.verdict is not None
