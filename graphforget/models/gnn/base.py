@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphforget import kernels
 from graphforget.exceptions import InputError
-from graphforget.kernels import SparseGraph, ops
+from graphforget.kernels import SparseGraph
 
 
 def glorot_(weight: Tensor) -> Tensor:
@@ -45,7 +46,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor | SparseGraph) -> Tensor:
         """[n, in_features], dense or sparse, to [n, out_features]."""
-        return ops.linear(x, self.weight, self.bias)
+        return kernels.linear(x, self.weight, self.bias)
 
 
 def as_features(x: Tensor | SparseGraph, in_channels: int) -> Tensor | SparseGraph:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from graphforget import kernels
 from graphforget.exceptions import InputError
-from graphforget.kernels import SparseGraph, ops
+from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.base import GNN, Linear, glorot_
 
 
@@ -55,9 +56,9 @@ class GATConv(nn.Module):
         loops = graph.pattern.with_self_loops()
         hidden = self.lin(x).view(-1, self.heads, self.out_channels)
         target, source = (hidden * self.att_dst).sum(-1), (hidden * self.att_src).sum(-1)
-        scores = F.leaky_relu(ops.edge_scores(loops, target, source), self.negative_slope)
-        alpha = F.dropout(ops.edge_softmax(loops, scores), self.dropout, self.training)
-        heads = [ops.spmm(loops.with_weight(alpha[:, h]), hidden[:, h]) for h in range(self.heads)]
+        scores = F.leaky_relu(kernels.edge_scores(loops, target, source), self.negative_slope)
+        alpha = F.dropout(kernels.edge_softmax(loops, scores), self.dropout, self.training)
+        heads = [kernels.spmm(loops.with_weight(alpha[:, h]), hidden[:, h]) for h in range(self.heads)]
         out = torch.cat(heads, dim=-1) if self.concat else torch.stack(heads).mean(0)
         return out.add_(self.bias)
 

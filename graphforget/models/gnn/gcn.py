@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from graphforget.kernels import SparseGraph, ops
+from graphforget import kernels
+from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.base import GNN, Linear
 
 
@@ -31,8 +32,8 @@ class GCNConv(nn.Module):
         """[N, in_channels], dense or sparse, to [N, out_channels]."""
         norm = graph.gcn_norm(self.lin.weight.dtype)
         if isinstance(x, Tensor) and self.lin.in_features < self.lin.out_features:
-            return self.lin(ops.spmm(norm, x)).add_(self.bias)
-        return ops.spmm(norm, self.lin(x)).add_(self.bias)
+            return self.lin(kernels.spmm(norm, x)).add_(self.bias)
+        return kernels.spmm(norm, self.lin(x)).add_(self.bias)
 
 
 class GCN(GNN):

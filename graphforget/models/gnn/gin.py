@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphforget.kernels import SparseGraph, ops
+from graphforget import kernels
+from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.base import GNN, Linear
 
 
@@ -63,10 +64,10 @@ class GINConv(nn.Module):
         """[N, in_channels], dense or sparse, to [N, out_channels]."""
         pattern, first = graph.pattern, self.nn.first
         if isinstance(x, Tensor) and first.in_features <= first.out_features:
-            return self.nn(ops.spmm(pattern, x) + (1 + self.eps) * x)
+            return self.nn(kernels.spmm(pattern, x) + (1 + self.eps) * x)
         # The sum is linear: apply h's first layer before it, where the rows are narrower.
-        hidden = ops.linear(x, first.weight)
-        hidden = ops.spmm(pattern, hidden) + (1 + self.eps) * hidden + first.bias
+        hidden = kernels.linear(x, first.weight)
+        hidden = kernels.spmm(pattern, hidden) + (1 + self.eps) * hidden + first.bias
         return self.nn.lins[1](hidden.relu())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from graphforget.kernels import SparseGraph, ops
+from graphforget import kernels
+from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.base import GNN, Linear
 
 
@@ -31,9 +32,9 @@ class SAGEConv(nn.Module):
         # The layer reads structure only, as PyG's does.
         pattern = graph.pattern
         if isinstance(x, Tensor) and self.lin_l.in_features <= self.lin_l.out_features:
-            return self.lin_l(ops.spmm(pattern, x, "mean")) + self.lin_r(x)
+            return self.lin_l(kernels.spmm(pattern, x, "mean")) + self.lin_r(x)
         # The mean is linear: aggregate the narrower product, and add the bias after it (empty rows keep the bias).
-        return ops.spmm(pattern, ops.linear(x, self.lin_l.weight), "mean") + self.lin_l.bias + self.lin_r(x)
+        return kernels.spmm(pattern, kernels.linear(x, self.lin_l.weight), "mean") + self.lin_l.bias + self.lin_r(x)
 
 
 class GraphSAGE(GNN):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from graphforget.exceptions import InputError
-from graphforget.kernels import SparseGraph, edge_scores, edge_softmax, linear, pair_scores, sddmm, spmm, sum_edges
+from graphforget.kernels import SparseGraph, edge_scores, edge_softmax, linear, sddmm, spmm, sum_edges
 
 
 @st.composite
@@ -116,15 +116,6 @@ def test_edge_scores_and_sums(graph):
     assert gradgradcheck(lambda v: sum_edges(graph, v, "col") ** 2, (values,))
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=10), st.integers(1, 4))
-def test_pair_scores(pairs, chunk):
-    z, pairs = rand(5, 3), torch.tensor(pairs, dtype=torch.long).view(-1, 2)
-    assert torch.allclose(pair_scores(z, pairs, chunk=chunk), (z[pairs[:, 0]] * z[pairs[:, 1]]).sum(-1))
-    assert gradcheck(lambda z: pair_scores(z, pairs, chunk=chunk), (z,))
-    assert gradgradcheck(lambda z: pair_scores(z, pairs, chunk=chunk), (z,))
-
-
 def test_linear_takes_sparse_features():
     graph = rectangular().with_weight(rand(5, grad=False))
     weight, bias = rand(2, 4), rand(2, seed=3)
@@ -155,9 +146,6 @@ def test_the_same_bits_twice():
         (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean' or 'max'"),
         (lambda: sddmm(rectangular(), torch.ones(4, 2), torch.ones(3, 2)), r"\[3, d\] and \[4, d\]"),
         (lambda: edge_softmax(rectangular(), torch.ones(4)), "E = 5"),
-        (lambda: pair_scores(torch.ones(3, 2), torch.zeros(2, 3, dtype=torch.long)), r"\.t\(\)"),
-        (lambda: pair_scores(torch.ones(3), torch.zeros(1, 2, dtype=torch.long)), r"\[N, d\]"),
-        (lambda: pair_scores(torch.ones(3, 2), torch.zeros(1, 2, dtype=torch.long), chunk=0), "at least 1"),
     ],
 )
 def test_bad_input_is_named(call, words):
