@@ -14,9 +14,11 @@ from torch.nn import functional as F
 
 from graphforget.exceptions import InputError
 from graphforget.kernels.backends import check_backend, choose, forced
+from graphforget.kernels.csr import check_positions
+from graphforget.kernels.extremum import extremum
 from graphforget.kernels.graph import SparseGraph
 
-Reduce = Literal["sum", "mean", "max"]
+Reduce = Literal["sum", "mean", "max", "min"]
 
 
 class SpMM(torch.autograd.Function):
@@ -47,6 +49,29 @@ class SpMM(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             grad_weight = SDDMM.apply(graph, grad, x, backend)
         return None, grad_x, grad_weight, None
+
+
+class RowSpMM(torch.autograd.Function):
+    """Listed rows of ``A x``, the weights being constants. The backward runs over the transpose of those rows alone."""
+
+    @staticmethod
+    def forward(graph: SparseGraph, x: Tensor, rows: Tensor, backend: str | None) -> Tensor:
+        weight = None if graph.weight is None else graph.weight.to(x.dtype)
+        return choose("spmm_rows", x.device, backend)(graph, weight, x.detach(), rows)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.graph, _, ctx.rows, ctx.backend = inputs
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        part = ctx.graph.select_rows(ctx.rows)
+        touched, col = torch.unique(part.col, return_inverse=True)
+        narrow = SparseGraph(part.rowptr, col.to(part.col.dtype), part.weight, num_cols=touched.numel())
+        values = SpMM.apply(narrow.transpose(), grad, None, ctx.backend)
+        # The zeros are all that remains of the graph's size.
+        out = values.new_zeros(ctx.graph.num_cols, grad.size(1)).index_copy_(0, touched.long(), values)
+        return None, out, None, None
 
 
 class SDDMM(torch.autograd.Function):
@@ -112,8 +137,8 @@ def spmm(graph: SparseGraph, x: Tensor, reduce: Reduce = "sum", *, backend: str 
     Args:
         graph: [n, m]; its weights receive gradients where they require them.
         x: [m, d] floating point.
-        reduce: ``"sum"``; ``"mean"``, the sum over the number of entries; or ``"max"``, per column of ``x``. An empty
-            row gives 0. Sum and mean can be differentiated twice.
+        reduce: ``"sum"``; ``"mean"``, the sum over the number of entries; or ``"max"`` or ``"min"`` of each column. An empty
+            row gives 0. All can be differentiated twice; of equal largest messages, the first in CSR order has the gradient.
         backend: Force a backend, for the backward pass too; by default the quickest one for the device.
 
     Returns:
@@ -127,16 +152,12 @@ def spmm(graph: SparseGraph, x: Tensor, reduce: Reduce = "sum", *, backend: str 
         >>> spmm(graph, torch.tensor([[1.], [2.], [4.]])).flatten().tolist()
         [0.0, 0.0, 3.0]
     """
-    if x.dim() != 2 or x.size(0) != graph.num_cols or not x.is_floating_point():
-        raise InputError(
-            f"x must be a floating-point matrix with one row per column of the graph ({graph.num_cols}), got "
-            f"{x.dtype} of shape {tuple(x.shape)}."
-        )
-    if reduce == "max":
-        return _max(graph, x, backend)
-    if reduce not in ("sum", "mean"):
-        raise InputError(f"reduce must be 'sum', 'mean' or 'max', got {reduce!r}.")
+    check_features(graph, x)
+    if reduce not in ("sum", "mean", "max", "min"):
+        raise InputError(f"reduce must be 'sum', 'mean', 'max' or 'min', got {reduce!r}.")
     backend = check_backend(backend) or forced()
+    if reduce == "max" or reduce == "min":
+        return extremum(graph, x, reduce == "max", backend)
     weight = graph.weight
     if weight is not None and weight.requires_grad:
         out = SpMM.apply(graph.pattern, x, weight.to(x.dtype), backend)
@@ -147,11 +168,56 @@ def spmm(graph: SparseGraph, x: Tensor, reduce: Reduce = "sum", *, backend: str 
     return out
 
 
-def _max(graph: SparseGraph, x: Tensor, backend: str | None) -> Tensor:
-    messages = x.index_select(0, graph.col)
-    if graph.weight is not None:
-        messages = messages * graph.weight.to(x.dtype).unsqueeze(-1)
-    return choose("segment_max", x.device, None)(graph, messages)
+def spmm_rows(
+    graph: SparseGraph, x: Tensor, rows: Tensor, reduce: Literal["sum", "mean"] = "sum", *, backend: str | None = None
+) -> Tensor:
+    """Some rows of :func:`spmm`: the work follows their entries, in the backward pass too, and not those of the graph.
+
+    An edited graph is read as it is, without being written out.
+
+    Args:
+        graph: [n, m]; its weights receive gradients where they require them.
+        x: [m, d] floating point.
+        rows: [k] int64 or int32 row numbers, in any order, duplicates allowed.
+        reduce: ``"sum"`` or ``"mean"``. Twice differentiable.
+        backend: See :func:`spmm`.
+
+    Returns:
+        [k, d], in the order of ``rows``.
+
+    Raises:
+        InputError: Sizes do not fit, unknown rows, or an unknown ``reduce``.
+
+    Example:
+        >>> graph = SparseGraph.from_edge_index(torch.tensor([[0, 1], [2, 2]]), num_nodes=3)
+        >>> spmm_rows(graph, torch.tensor([[1.], [2.], [4.]]), torch.tensor([2, 0])).flatten().tolist()
+        [3.0, 0.0]
+    """
+    check_features(graph, x)
+    if reduce not in ("sum", "mean"):
+        raise InputError(f"reduce must be 'sum' or 'mean', got {reduce!r}.")
+    backend = check_backend(backend) or forced()
+    if graph.edited or graph.learned:
+        return spmm(graph.select_rows(rows), x, reduce, backend=backend)
+    check_positions(rows, graph.num_rows)
+    out = RowSpMM.apply(graph, x, rows, backend)
+    if reduce == "mean":
+        count = graph.rowptr.index_select(0, rows.long() + 1) - graph.rowptr.index_select(0, rows)
+        out = out / count.clamp(min=1).to(x.dtype).unsqueeze(-1)
+    return out
+
+
+def check_features(graph: SparseGraph, x: Tensor) -> None:
+    """Whether ``x`` can be multiplied by the graph.
+
+    Raises:
+        InputError: Not floating point, or not one row per column of the graph.
+    """
+    if x.dim() != 2 or x.size(0) != graph.num_cols or not x.is_floating_point():
+        raise InputError(
+            f"x must be a floating-point matrix with one row per column of the graph ({graph.num_cols}), got "
+            f"{x.dtype} of shape {tuple(x.shape)}."
+        )
 
 
 def sddmm(graph: SparseGraph, a: Tensor, b: Tensor, *, backend: str | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from graphforget.exceptions import InputError
-from graphforget.kernels import SparseGraph, edge_scores, edge_softmax, linear, sddmm, spmm, sum_edges
+from graphforget.kernels import SparseGraph, edge_scores, edge_softmax, linear, masked_spmm, sddmm, spmm, spmm_rows, sum_edges
 
 
 @st.composite
@@ -57,6 +57,51 @@ def test_max_takes_the_largest_message_and_zero_where_there_is_none(graph):
         assert torch.equal(out[i], expected)
     grad = torch.autograd.grad(out.sum(), x)[0]
     assert torch.isclose(grad.sum(), 2.0 * (graph.degree() > 0).sum().double())
+
+
+@settings(deadline=None, max_examples=20)
+@given(graphs(), st.sampled_from(["max", "min"]), st.booleans())
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+def test_extreme_messages_are_those_of_pyg(backend, graph, reduce, ties):
+    from torch_geometric.utils import scatter
+
+    x, weight = rand(graph.num_cols, 2), rand(graph.num_edges, seed=1)
+    if ties:
+        x, weight = x.detach().round().requires_grad_(), weight.detach().sign().requires_grad_()
+    messages = x[graph.col.long()] * weight[:, None]
+    expected = scatter(messages, graph.row.long(), 0, graph.num_rows, reduce=reduce)
+    assert torch.equal(spmm(graph.with_weight(weight), x, reduce, backend=backend), expected)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("reduce", ["max", "min"])
+def test_of_equal_messages_the_first_has_the_gradient_and_nan_wins(backend, reduce):
+    graph = SparseGraph(torch.tensor([0, 3, 3]), torch.tensor([0, 1, 2]), num_cols=3)
+    x = torch.tensor([[1.0], [1.0], [1.0]], requires_grad=True)
+    out = spmm(graph, x, reduce, backend=backend)
+    assert out.tolist() == [[1.0], [0.0]]
+    assert torch.autograd.grad(out.sum(), x)[0].flatten().tolist() == [1.0, 0.0, 0.0]
+    out = spmm(graph, torch.tensor([[torch.inf], [torch.nan], [-torch.inf]]), reduce, backend=backend)
+    assert out[0].isnan().all() and out[1].item() == 0.0
+
+
+def test_listed_rows_of_an_edited_graph_leave_it_unwritten():
+    graph = SparseGraph.from_edge_index(torch.randint(20, (2, 100), generator=torch.Generator().manual_seed(0)), 20)
+    edited, x = graph.drop(torch.tensor([3])), rand(20, 2)
+    out = spmm_rows(edited, x, torch.tensor([7, 0, 7]), "mean")
+    assert edited.edited and torch.allclose(out, spmm(edited, x, "mean")[[7, 0, 7]])
+    assert gradcheck(lambda x: spmm_rows(graph.drop(torch.tensor([3])), x, torch.tensor([7, 0, 7])), (x,))
+
+
+def test_the_backward_of_listed_rows_touches_their_entries_only(monkeypatch):
+    from graphforget.kernels.backends import cpu
+
+    seen = []
+    monkeypatch.setattr(cpu, "spmm", lambda g, w, x, original=cpu.spmm: (seen.append(g.num_edges), original(g, w, x))[1])
+    graph = SparseGraph.from_edge_index(torch.randint(20, (2, 100), generator=torch.Generator().manual_seed(0)), 20).gcn_norm()
+    x = rand(20, 2)
+    spmm_rows(graph, x, torch.tensor([4]), backend="cpu").sum().backward()
+    assert seen == [int(graph.degree()[4])]
 
 
 def test_a_rectangular_graph():
@@ -143,8 +188,13 @@ def test_the_same_bits_twice():
         (lambda: spmm(rectangular(), torch.ones(3, 2)), r"one row per column of the graph \(4\)"),
         (lambda: spmm(rectangular(), torch.ones(4)), "matrix"),
         (lambda: spmm(rectangular(), torch.ones(4, 2).long()), "floating-point"),
-        (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean' or 'max'"),
+        (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean', 'max' or 'min'"),
         (lambda: sddmm(rectangular(), torch.ones(4, 2), torch.ones(3, 2)), r"\[3, d\] and \[4, d\]"),
+        (lambda: spmm_rows(rectangular(), torch.ones(4, 2), torch.tensor([3])), r"rows must lie in 0\.\.2"),
+        (lambda: spmm_rows(rectangular(), torch.ones(4, 2), torch.tensor([0]), "max"), "'sum' or 'mean'"),
+        (lambda: masked_spmm(rectangular(), torch.ones(4, 2), torch.ones(4).bool()), r"one bool per entry \(5\)"),
+        (lambda: masked_spmm(rectangular(), torch.ones(4, 2), torch.ones(5)), "one bool per entry"),
+        (lambda: masked_spmm(rectangular(), torch.ones(4, 2), torch.ones(5).bool(), "max"), "'sum' or 'mean'"),
         (lambda: edge_softmax(rectangular(), torch.ones(4)), "E = 5"),
     ],
 )

@@ -112,6 +112,15 @@ def test_moving_and_casting():
     assert a.to("cpu") is a
     assert a.to(dtype=torch.float64).weight.dtype == torch.float64
     assert a.to("meta").device.type == "meta"
+    narrow = a.with_total_degree(torch.tensor([3, 3, 3])).to(index_dtype=torch.int32)
+    assert narrow.total_degree.tolist() == [3, 3, 3] and torch.equal(narrow.weight, a.weight)
+    for derived in (narrow.with_self_loops(), narrow.transpose(), narrow.select_rows(torch.tensor([1])), narrow.pattern):
+        assert derived.col.dtype == derived.rowptr.dtype == torch.int32
+    assert narrow.perm.dtype == torch.int32 and narrow.pattern.gcn_norm().col.dtype == torch.int32
+    assert torch.equal(narrow.to(index_dtype=torch.int64).to_dense(), a.to_dense())
+
+
+PART = SparseGraph.from_edge_index(torch.tensor([[0, 1], [1, 2]]), 3)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +135,57 @@ def test_moving_and_casting():
         (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0], dtype=torch.int32)), "both int32"),
         (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([1])), "floating-point vector"),
         (lambda: SparseGraph(torch.tensor([0, 1]), torch.tensor([0]), num_cols=4).gcn_norm(), "square"),
+        (lambda: PART.to(index_dtype=torch.int16), "torch.int32 for fewer"),
+        (lambda: PART.with_total_degree(torch.tensor([0, 1])), r"per row \(3\)"),
+        (lambda: PART.with_total_degree(torch.tensor([0.0, 1.0, 1.0])), "int64"),
+        (lambda: PART.with_total_degree(torch.tensor([0, 1, 0])), "row 2 holds 1 entries"),
+        (lambda: PART.with_weight(torch.ones(2)).with_total_degree(torch.tensor([0, 1, 1])).gcn_norm(), "weighted graph"),
     ],
 )
 def test_bad_input_is_named(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+@settings(deadline=None, max_examples=30)
+@given(edge_lists(), st.integers(0, 3))
+def test_a_complete_part_is_normalised_as_the_whole_and_a_sampled_row_is_scaled(graph, extra):
+    edge_index, n = graph
+    a = SparseGraph.from_edge_index(edge_index, n)
+    assert torch.equal(a.with_total_degree(a.degree()).gcn_norm().weight, a.gcn_norm().weight)
+    part = a.with_total_degree(a.degree() + extra)
+    eye = torch.eye(n)
+    present = a.to_dense().diagonal()
+    off = a.to_dense() * (1 - eye)
+    own, total = off.sum(1), a.degree() + extra - present
+    factor = torch.where(own > 0, total / own.clamp(min=1), 1.0)
+    scale = (total + 1).pow(-0.5)
+    expected = scale[:, None] * (factor[:, None] * off + eye) * scale
+    assert torch.allclose(part.gcn_norm().to_dense(), expected, atol=1e-6)
+    assert torch.allclose(part.with_self_loops().gcn_norm().to_dense(), expected, atol=1e-6)
+    assert torch.equal(part.with_self_loops().total_degree, (total + 1).long())
+    assert torch.equal(part.row_factor, torch.where(a.degree() > 0, (a.degree() + extra) / a.degree().clamp(min=1), 1.0))
+    assert a.row_factor.tolist() == [1.0] * n
+
+
+def test_samples_of_a_row_are_right_on_average():
+    from itertools import combinations
+
+    whole = SparseGraph.from_edge_index(torch.tensor([[1, 2, 3, 0], [0, 0, 0, 3]]), 4)
+    expected = whole.gcn_norm().to_dense()[0]
+    rows = []
+    for pair in combinations((1, 2, 3), 2):
+        sample = SparseGraph.from_edge_index(torch.tensor([[*pair, 0], [0, 0, 3]]), 4).with_total_degree(whole.degree())
+        rows.append(sample.gcn_norm().to_dense()[0])
+    assert torch.allclose(torch.stack(rows).mean(0), expected, atol=1e-6)
+
+
+def test_a_total_degree_shares_what_derives_from_the_structure():
+    a = SparseGraph.from_edge_index(torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]), 3)
+    part = a.with_total_degree(torch.tensor([3, 3, 3]))
+    assert part.row is a.row and part.perm is a.perm and part.transpose() is a.transpose() and part.symmetric
+    assert part.pattern is part and part.with_total_degree(None) is a
+    assert part.gcn_norm().pattern.col is a.gcn_norm().col and part.gcn_norm() is part.gcn_norm()
+    weighted = part.with_weight(torch.rand(4))
+    assert weighted.total_degree is part.total_degree and weighted.row is a.row and weighted.transpose() is weighted.transpose()
+    assert weighted.transpose().transpose().total_degree is None
