@@ -18,6 +18,7 @@ _LAZY = {
     "run": "graphforget.api",
     "make_task": "graphforget.api",
     "list_methods": "graphforget.api",
+    "accelerate": "graphforget.models.gnn",
     "DeletionRequest": "graphforget.requests",
     "Target": "graphforget.requests",
     "save_model": "graphforget.base",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from graphforget.api import evaluate, list_methods, make_task, run, unlearn
     from graphforget.base import load_model, save_model
     from graphforget.exceptions import InputError, UnsupportedError
+    from graphforget.models.gnn import accelerate
     from graphforget.requests import DeletionRequest, Target
 
 

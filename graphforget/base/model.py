@@ -50,7 +50,9 @@ def fresh_like(template: nn.Module) -> nn.Module:
     """
     config = getattr(template, "config", None)
     if isinstance(config, dict):
-        return type(template)(**config)
+        made = type(template)(**config)
+        acceleration = getattr(template, "acceleration", None)
+        return made if acceleration is None else acceleration.apply(made)
     model = copy.deepcopy(template)
     with torch.no_grad():
         for parameter in model.parameters():

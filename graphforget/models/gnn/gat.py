@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from graphforget import kernels
 from graphforget.exceptions import InputError
@@ -15,7 +14,7 @@ from graphforget.models.gnn.base import GNN, Linear, glorot_
 
 
 class GATConv(nn.Module):
-    """Attention over neighbours and the node itself (eqs. 1 to 6), one weighted sum per head, no [E, heads, d] tensor.
+    """Attention over neighbours and the node itself (eqs. 1 to 6), fused: no [E, heads, d] tensor.
 
     Args:
         in_channels: Width of the input.
@@ -56,11 +55,11 @@ class GATConv(nn.Module):
         loops = graph.pattern.with_self_loops()
         hidden = self.lin(x).view(-1, self.heads, self.out_channels)
         target, source = (hidden * self.att_dst).sum(-1), (hidden * self.att_src).sum(-1)
-        scores = F.leaky_relu(kernels.edge_scores(loops, target, source), self.negative_slope)
-        alpha = F.dropout(kernels.edge_softmax(loops, scores), self.dropout, self.training)
-        heads = [kernels.spmm(loops.with_weight(alpha[:, h]), hidden[:, h]) for h in range(self.heads)]
-        out = torch.cat(heads, dim=-1) if self.concat else torch.stack(heads).mean(0)
-        return out.add_(self.bias)
+        out = kernels.gat_aggregate(
+            loops, hidden, source, target, negative_slope=self.negative_slope, dropout=self.dropout, training=self.training
+        )
+        out = out.flatten(1) if self.concat else out.mean(1)
+        return out + self.bias
 
 
 class GAT(GNN):

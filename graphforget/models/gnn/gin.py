@@ -33,6 +33,12 @@ class _TwoLayer(nn.Module):
         return self.lins[1](self.lins[0](x).relu())
 
 
+def _neighbour_sum(graph: SparseGraph, x: Tensor) -> Tensor:
+    """Sum over the entries of every row, scaled up where a row holds only a sample of its entries."""
+    total = kernels.spmm(graph.pattern, x)
+    return total if graph.total_degree is None else total * graph.row_factor.to(x.dtype).unsqueeze(-1)
+
+
 class GINConv(nn.Module):
     """``h((1 + eps) x_i + sum of x_j over neighbours j)`` (eq. 4.1), h being a two-layer perceptron.
 
@@ -62,12 +68,12 @@ class GINConv(nn.Module):
 
     def forward(self, x: Tensor | SparseGraph, graph: SparseGraph) -> Tensor:
         """[N, in_channels], dense or sparse, to [N, out_channels]."""
-        pattern, first = graph.pattern, self.nn.first
+        first = self.nn.first
         if isinstance(x, Tensor) and first.in_features <= first.out_features:
-            return self.nn(kernels.spmm(pattern, x) + (1 + self.eps) * x)
+            return self.nn(_neighbour_sum(graph, x) + (1 + self.eps) * x)
         # The sum is linear: apply h's first layer before it, where the rows are narrower.
         hidden = kernels.linear(x, first.weight)
-        hidden = kernels.spmm(pattern, hidden) + (1 + self.eps) * hidden + first.bias
+        hidden = _neighbour_sum(graph, hidden) + (1 + self.eps) * hidden + first.bias
         return self.nn.lins[1](hidden.relu())
 
 
