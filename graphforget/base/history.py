@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+from graphforget.exceptions import InputError
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -20,6 +22,17 @@ class Recipe:
         batch_size: Examples per step; None is full batch.
         patience: Evaluations without improvement on validation before stopping; None trains all epochs.
         eval_every: Epochs between validation evaluations.
+        fanout: Neighbours read per node, by hop from the examples: each batch of a graph task is then trained in a sampled part
+            of the graph (see :mod:`graphforget.tasks.minibatch`). Needs ``batch_size``; None reads the whole graph in every step.
+        eval_batch_size: Examples per pass when a graph task predicts: each pass reads the part of the graph from which these
+            outputs follow exactly. None predicts all from one encoding of the graph.
+
+    Raises:
+        InputError: ``fanout`` without ``batch_size``, or a value below 1 in ``fanout`` or ``eval_batch_size``.
+
+    Example:
+        >>> Recipe(batch_size=512, fanout=(10, 5)).fanout
+        (10, 5)
     """
 
     epochs: int = 200
@@ -28,6 +41,22 @@ class Recipe:
     batch_size: int | None = None
     patience: int | None = 20
     eval_every: int = 1
+    fanout: tuple[int, ...] | None = None
+    eval_batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.fanout is not None:
+            object.__setattr__(self, "fanout", tuple(self.fanout))  # a configuration brings a list
+            if not self.fanout or min(self.fanout) < 1:
+                raise InputError(
+                    f"fanout lists the neighbours to read per hop, each at least 1, for example (10, 5); got {self.fanout}."
+                )
+            if self.batch_size is None:
+                raise InputError(
+                    "fanout is for mini-batches: give batch_size too, for example Recipe(batch_size=512, fanout=(10, 5))."
+                )
+        if self.eval_batch_size is not None and self.eval_batch_size < 1:
+            raise InputError(f"eval_batch_size must be at least 1, or None for all at once; got {self.eval_batch_size}.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -117,6 +117,24 @@ class Task(ABC):
         """The same examples in the smallest context that gives the same outputs; identity for independent samples (case C27)."""
         return view
 
+    def local_split(
+        self,
+        split: ForgetSplit,
+        model: nn.Module,
+        *,
+        retain_sample: int = 0,
+        val_sample: int = 0,
+        fanout: int | None = None,
+        also: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[ForgetSplit, dict[str, Any]]:
+        """The same deletion in the part of the input graph that it reaches, and facts about that part's size.
+
+        Raises:
+            InputError: This task has no input graph.
+        """
+        raise InputError(f"task '{self.name}' has no input graph, so a deletion has no region: use scope='full'.")
+
     # ---- model --------------------------------------------------------------------------------------------
     @abstractmethod
     def new_model(self, data: Any, *, seed: int) -> nn.Module:

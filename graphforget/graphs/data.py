@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,8 +13,11 @@ from torch import Tensor
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
 from graphforget.graphs.features import as_features, plain
-from graphforget.graphs.pairs import canonical_pairs, neighbour_lists, pair_keys, sorted_edges
+from graphforget.graphs.kept import Kept, contains
+from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
+from graphforget.graphs.part import Part
 from graphforget.graphs.rules import EdgeRule
+from graphforget.kernels import SparseGraph
 from graphforget.requests import Lineage, show_ids
 
 
@@ -39,6 +41,7 @@ class GraphData:
         lineage: Set on retained data.
         name: For reports.
         node_names: What the nodes were called where the graph came from, or None; not part of the digest.
+        part: Set where this is a part of a larger graph, see :func:`~graphforget.graphs.take_part`.
     """
 
     edge_index: Tensor
@@ -53,6 +56,7 @@ class GraphData:
     lineage: Lineage | None = field(default=None, repr=False)
     name: str = "graph"
     node_names: tuple[Any, ...] | None = field(default=None, repr=False)
+    part: Part | None = field(default=None, repr=False)
 
     @classmethod
     def create(
@@ -133,6 +137,7 @@ class GraphData:
                     self.alive,
                     self.num_classes,
                     repr(self.edge_rule),
+                    *(() if self.part is None else (self.part.ids, self.part.core, self.part.degree, self.part.pairs)),
                 ),
             )
             self.__dict__["_digest"] = memo
@@ -149,19 +154,41 @@ class GraphData:
             f"{self.num_classes} classes; {parts or 'no splits'})"
         )
 
-    @cached_property
-    def _pairs(self) -> Tensor:
-        pairs = canonical_pairs(self.edge_index.t(), self.undirected, self.num_nodes)
-        return pairs[pairs[:, 0] != pairs[:, 1]]
+    @property
+    def kept(self) -> Kept:
+        """What is derived from the edges, kept until ``edge_index`` is written to in place."""
+        memo: tuple[int, Kept] | None = self.__dict__.get("_kept")
+        if memo is None or memo[0] != self.edge_index._version:
+            memo = (self.edge_index._version, Kept(self.edge_index, self.num_nodes, self.undirected, self.part))
+            self.__dict__["_kept"] = memo
+        return memo[1]
+
+    def share_kept(self, other: GraphData) -> None:
+        """Take over what another container keeps of the very same edges; ``self`` is the whole of ``other`` read as a part."""
+        assert self.part is not None and self.edge_index is other.edge_index
+        self.__dict__["_kept"] = (self.edge_index._version, other.kept.in_part(self.part))
 
     def pairs(self) -> Tensor:
-        """The edges as example ids, [m, 2]: unique, sorted, u < v where undirected. Self-loops are no examples."""
-        return self._pairs
+        """The edges as example ids, [m, 2]: unique, sorted, u < v where undirected. Self-loops are no examples.
 
-    @cached_property
+        Of a part, those between core nodes.
+        """
+        return self.kept.examples
+
+    @property
     def neighbours(self) -> tuple[Tensor, Tensor]:
         """CSR of the graph read in both directions: ``rowptr`` [N + 1] and ``col``, without duplicates."""
-        return neighbour_lists(self.edge_index, self.num_nodes)
+        return self.kept.adjacent.rowptr, self.kept.adjacent.col
+
+    @property
+    def incoming(self) -> SparseGraph:
+        """Where messages come from: row i holds the sources of the entries that point to node i."""
+        return self.kept.incoming
+
+    def connected(self, pairs: Tensor) -> Tensor:
+        """Which pairs [n, 2] an edge connects, in either direction, [n] bool; the work follows the pairs."""
+        there, back = pair_keys(pairs, self.num_nodes), pair_keys(pairs.flip(1), self.num_nodes)
+        return contains(self.kept.keys, there) | contains(self.kept.keys, back)
 
     def with_lineage(self, lineage: Lineage | None) -> GraphData:
         """The same graph with another history."""

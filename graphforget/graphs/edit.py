@@ -7,7 +7,7 @@ the full edge list, and kept more than half of what they should have deleted; he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,8 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import empty_rows, zero_entries
-from graphforget.graphs.pairs import canonical_pairs, pair_keys
+from graphforget.graphs.kept import contains, places
+from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
 from graphforget.graphs.region import induced_subgraph
 from graphforget.requests import as_ids, show_ids
 
@@ -44,19 +45,24 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
         )
     asked = as_ids(pairs, "edge")
     _known(data, torch.unique(asked))
-    keys = pair_keys(canonical_pairs(asked, data.undirected, data.num_nodes), data.num_nodes)
-    of_edges = _canonical_keys(data, data.edge_index.t())
-    gone, known, splits = torch.isin(of_edges, keys), [of_edges], dict(data.splits)
-    for part, rows in data.splits.items():
-        if rows.dim() == 2 and not part.endswith("_neg"):
-            held = pair_keys(rows, data.num_nodes)
-            splits[part] = rows[~torch.isin(held, keys)]
-            known.append(held)
-    missing = keys[~torch.isin(keys, torch.cat(known))]
-    if len(missing):
-        unknown = torch.stack([missing // data.num_nodes, missing % data.num_nodes], 1)
-        raise InputError(f"unknown edges {show_ids(unknown)}: they are not in the graph.")
-    return replace(data, edge_index=data.edge_index[:, ~gone], splits=splits)
+    rows, kept, splits = canonical_pairs(asked, data.undirected, data.num_nodes), data.kept, dict(data.splits)
+    keys = pair_keys(rows, data.num_nodes)
+    both = torch.cat([keys, pair_keys(rows.flip(1), data.num_nodes)]) if data.undirected else keys
+    known = contains(kept.keys, both).view(-1, len(keys)).any(0)
+    for part, held in data.splits.items():
+        if held.dim() == 2 and not part.endswith("_neg"):
+            of_split = pair_keys(held, data.num_nodes)
+            splits[part] = held[~contains(keys, of_split)]
+            known |= torch.isin(keys, of_split)
+    if data.part is not None and data.part.pairs is not None:
+        known |= torch.isin(keys, pair_keys(data.part.pairs, data.num_nodes))
+    if not bool(known.all()):
+        raise InputError(f"unknown edges {show_ids(rows[~known])}: they are not in the graph.")
+    if not kept.in_order:  # written to in place since: what follows counts on the order
+        data = replace(data, edge_index=sorted_edges(data.edge_index, data.num_nodes))
+    keep = torch.ones(data.edge_index.size(1), dtype=torch.bool)
+    keep[places(kept.keys, torch.unique(both))] = False
+    return replace(data, splits=splits, **_without(data, keep, lambda pairs: ~contains(keys, pair_keys(pairs, data.num_nodes))))
 
 
 def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> GraphData:
@@ -84,12 +90,16 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
     _known(data, nodes)
     gone = torch.zeros(data.num_nodes, dtype=torch.bool)
     gone[nodes] = True
-    edges = data.edge_index[:, ~gone[data.edge_index].any(0)]
+    rest = _without(data, ~gone[data.edge_index].any(0), lambda pairs: ~gone[pairs].any(1))
+    edges = rest["edge_index"]
     if data.edge_rule is not None:
         assert data.x is not None
         edges = data.edge_rule.build(data.x, data.alive & ~gone)
+    part = rest.get("part")
+    if part is not None:  # entries that were not read go as well
+        part = replace(part, degree=part.degree.masked_fill(gone, 0))
     if keep_content:
-        return replace(data, edge_index=edges, edge_rule=None)
+        return replace(data, edge_index=edges, edge_rule=None, part=part)
     splits = {part: rows[~(gone[rows] if rows.dim() == 1 else gone[rows].any(1))] for part, rows in data.splits.items()}
     names = data.node_names
     if names is not None:  # a name is content too
@@ -102,6 +112,7 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
         y=None if data.y is None else data.y.masked_fill(gone, -1),
         splits=splits,
         alive=data.alive & ~gone,
+        part=part,
     )
 
 
@@ -149,10 +160,14 @@ def compact(data: GraphData) -> tuple[GraphData, Tensor]:
     return replace(part.data, edge_rule=data.edge_rule), part.position
 
 
-def _canonical_keys(data: GraphData, rows: Tensor) -> Tensor:
-    if data.undirected and len(rows):
-        rows = torch.stack([rows.amin(1), rows.amax(1)], 1)
-    return pair_keys(rows, data.num_nodes)
+def _without(data: GraphData, keep: Tensor, stays: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+    """Fields of the graph with only the entries in ``keep`` [E] bool; of a part, degrees and listed pairs follow."""
+    fields: dict[str, Any] = {"edge_index": data.edge_index[:, keep]}
+    if data.part is not None:
+        less = torch.bincount(data.edge_index[1, ~keep], minlength=data.num_nodes)
+        pairs = data.part.pairs
+        fields["part"] = replace(data.part, degree=data.part.degree - less, pairs=None if pairs is None else pairs[stays(pairs)])
+    return fields
 
 
 def _known(data: GraphData, ids: Tensor) -> None:

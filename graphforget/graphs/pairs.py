@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,25 @@ def pair_keys(pairs: Tensor, num_nodes: int) -> Tensor:
         num_nodes: Number of nodes N; N * N must fit 63 bits (N below 3 * 10^9).
     """
     return pairs[:, 0] * num_nodes + pairs[:, 1]
+
+
+def unpaired(keys: Tensor, num_nodes: int) -> Tensor:
+    """(u, v) of every key, [2, n]."""
+    first = keys // max(num_nodes, 1)
+    return torch.stack([first, keys - first * max(num_nodes, 1)])
+
+
+def ascending(ids: Tensor) -> Tensor:
+    """The ids in order, [n] on the CPU; numpy's sort of integers is several times quicker than torch's."""
+    return torch.from_numpy(np.sort(ids.reshape(-1).numpy()))
+
+
+def distinct(ids: Tensor) -> Tensor:
+    """The ids in order, each once, [n] on the CPU."""
+    ordered = ascending(ids)
+    first = torch.ones(len(ordered), dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered if bool(first.all()) else ordered[first]
 
 
 def canonical_pairs(pairs: Tensor, undirected: bool, num_nodes: int | None = None) -> Tensor:
@@ -30,23 +50,21 @@ def canonical_pairs(pairs: Tensor, undirected: bool, num_nodes: int | None = Non
     """
     if not pairs.numel():
         return pairs.reshape(0, 2).long()
+    low, high = pairs.long().unbind(1)
     if undirected:
-        pairs = torch.stack([pairs.amin(1), pairs.amax(1)], 1)
+        low, high = torch.minimum(low, high), torch.maximum(low, high)
     size = int(pairs.max()) + 1 if num_nodes is None else num_nodes
-    keys = torch.unique(pair_keys(pairs, size))
-    return torch.stack([keys // size, keys % size], 1)
+    return unpaired(distinct(low * size + high), size).t().contiguous()
 
 
 def both_directions(pairs: Tensor, num_nodes: int) -> Tensor:
     """``edge_index`` [2, E] with both directions of every pair (a self-loop once), sorted by source, then target."""
-    keys = torch.unique(torch.cat([pair_keys(pairs, num_nodes), pair_keys(pairs.flip(1), num_nodes)]))
-    return torch.stack([keys // max(num_nodes, 1), keys % max(num_nodes, 1)])
+    return unpaired(distinct(torch.cat([pair_keys(pairs, num_nodes), pair_keys(pairs.flip(1), num_nodes)])), num_nodes)
 
 
 def sorted_edges(edge_index: Tensor, num_nodes: int) -> Tensor:
     """The same edges sorted by source, then target; copies of an edge stay."""
-    keys = pair_keys(edge_index.t(), num_nodes).sort().values
-    return torch.stack([keys // max(num_nodes, 1), keys % max(num_nodes, 1)])
+    return unpaired(ascending(pair_keys(edge_index.t(), num_nodes)), num_nodes)
 
 
 def neighbour_lists(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:

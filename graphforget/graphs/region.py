@@ -16,6 +16,8 @@ from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import take_rows
 from graphforget.graphs.pairs import neighbour_lists
+from graphforget.kernels import SparseGraph
+from graphforget.kernels.sampling import expand
 from graphforget.requests import show_ids
 
 
@@ -62,7 +64,13 @@ def k_hop(graph: GraphData | Tensor, seeds: Any, num_hops: int, num_nodes: int |
         >>> k_hop(torch.tensor([[0, 1, 2], [1, 2, 3]]), [3], 1, num_nodes=4).tolist()
         [False, False, True, True]
     """
-    return hop_distance(graph, seeds, num_hops, num_nodes) >= 0
+    if num_hops < 0:
+        raise InputError(f"the number of hops must be 0 or more, got {num_hops}.")
+    around = graph.kept.adjacent if isinstance(graph, GraphData) else SparseGraph(*_lists(graph, num_nodes)[:2])
+    reached = torch.zeros(around.num_rows, dtype=torch.bool)
+    for found in expand(around, _seeds(seeds, around.num_rows), num_hops).nodes:
+        reached[found] = True
+    return reached
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +129,7 @@ def induced_subgraph(data: GraphData, nodes: Any) -> Subgraph:
         edge_rule=None,
         lineage=None,
         node_names=names,
+        part=None,
     )
     return Subgraph(part_data, ids, position)
 

@@ -237,6 +237,10 @@ def _complete(config: RunConfig) -> RunConfig:
     """Check every component's own keys and write out its defaults."""
     task_class = lookup("task.name", TASKS, config.task.name)
     recipe = complete("task.recipe", Recipe, config.task.recipe, known=asdict(task_class.default_recipe))
+    try:
+        Recipe(**recipe)
+    except InputError as error:
+        raise InputError(f"task.recipe: {error}") from None
     model, layers = _complete_model(config.model, sized=task_class.output_kind == "categorical")
     task = complete(
         "task",

@@ -87,7 +87,19 @@ def as_ids(ids: Any, kind: str) -> Tensor:
     if bool((tensor < 0).any()):
         bad = tensor[(tensor < 0).view(tensor.size(0), -1).any(1)]
         raise InputError(f"{kind} ids must not be negative, got {show_ids(bad)}.")
-    return torch.unique(tensor, dim=0)
+    return _distinct(tensor)
+
+
+def _distinct(ids: Tensor) -> Tensor:
+    """Rows sorted, each once; by one number per pair, which is many times quicker than comparing rows."""
+    if ids.dim() == 1 or not ids.numel():
+        return torch.unique(ids, dim=0)
+    width = int(ids.max()) + 1
+    if width >= 2**31:  # a pair's number would not fit 63 bits
+        return torch.unique(ids, dim=0)
+    keys = torch.unique(ids[:, 0] * width + ids[:, 1])
+    first = keys // width
+    return torch.stack([first, keys - first * width], 1)
 
 
 @dataclass(frozen=True)
@@ -239,7 +251,7 @@ class DeletionRequest:
         """All ids of one kind, merged over its targets; empty when there are none."""
         found = [t.ids for t in self.targets if t.kind == kind]
         width = (0, 2) if kind in PAIR_KINDS else (0,)
-        return torch.unique(torch.cat(found), dim=0) if found else torch.empty(width, dtype=torch.long)
+        return _distinct(torch.cat(found)) if found else torch.empty(width, dtype=torch.long)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -53,7 +53,8 @@ class ForgetSplit:
         removed: Example ids that are gone.
         altered: Example ids that stay while their own content changed.
         affected: Example ids that stay while only their context changed.
-        retain: All training example ids that stay.
+        retain: All training example ids that stay. This one, ``altered`` and ``affected`` are found when first read: a method
+            that does not read them does not pay for them.
         deny: Ids that must not be served any more, by kind, e.g. ``{"item": ids}``.
         lineage: First data and cumulative request (this one included): what gold and evaluation use.
     """
@@ -67,15 +68,16 @@ class ForgetSplit:
         unlink: Callable[[], Any] | Literal["original", "retained"],
         forget: Callable[[Lineage], Any],
         removed: Tensor,
-        altered: Tensor,
-        affected: Tensor,
-        retain: Tensor,
+        altered: Tensor | Callable[[], Tensor],
+        affected: Tensor | Callable[[], Tensor],
+        retain: Tensor | Callable[[], Tensor],
         readable: Tensor | None = None,
         region: Callable[[], Mapping[str, Tensor]] | None = None,
         deny: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.request, self.data = request, data
-        self.removed, self.altered, self.affected, self.retain = removed, altered, affected, retain
+        self.removed = removed
+        self._lazy = {"altered": altered, "affected": affected, "retain": retain}
         self._unlink, self._forget = unlink, forget
         self._readable = torch.zeros(len(removed), dtype=torch.bool) if readable is None else readable
         self._region = region or dict
@@ -84,6 +86,22 @@ class ForgetSplit:
         total = request if before is None else before.request | request
         digests = (before.digests if before else ()) + (request.digest(),)
         self.lineage = Lineage(before.data if before else data, total, digests)
+
+    @cached_property
+    def altered(self) -> Tensor:
+        return self._found("altered")
+
+    @cached_property
+    def affected(self) -> Tensor:
+        return self._found("affected")
+
+    @cached_property
+    def retain(self) -> Tensor:
+        return self._found("retain")
+
+    def _found(self, part: str) -> Tensor:
+        value = self._lazy[part]
+        return value if isinstance(value, Tensor) else value()
 
     @property
     def root(self) -> tuple[Any, DeletionRequest]:
@@ -156,7 +174,9 @@ class ForgetSplit:
         return View(self.data_on(on), index, "draw" if part == "retain" else "none")
 
     def __repr__(self) -> str:
-        return (
-            f"ForgetSplit({self.request.summary()}: removed={len(self.removed)}, altered={len(self.altered)}, "
-            f"affected={len(self.affected)}, retain={len(self.retain)})"
-        )
+        known = [(part, value) for part in ("altered", "affected", "retain") if isinstance(value := self._seen(part), Tensor)]
+        counts = "".join(f", {part}={len(value)}" for part, value in known)
+        return f"ForgetSplit({self.request.summary()}: removed={len(self.removed)}{counts})"
+
+    def _seen(self, part: str) -> Any:
+        return self.__dict__.get(part, self._lazy[part])

@@ -17,6 +17,7 @@ from graphforget.base import Batch
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
 
+_LOOKED_AT = 2000
 _SPARSE_BELOW = 0.2  # share of non-zero features under which the first layer is cheaper on sparse features
 
 
@@ -29,17 +30,32 @@ class GraphContext:
         position: Row of every stable id, [N]; -1 for dead ones.
         edge_index: Edges between rows, [2, E].
         x: Node features, [n, F], dense or sparse CSR.
+        degree: Of a part: in-degree of every row in the whole graph, [n].
+        names: Of a part: id of every row in the whole graph, [n].
+        whole: The graph's own lists, where rows and ids are the same numbers.
     """
 
     ids: Tensor
     position: Tensor
     edge_index: Tensor
     x: Tensor | None
+    degree: Tensor | None = None
+    names: Tensor | None = None
+    whole: SparseGraph | None = None
 
     @cached_property
     def graph(self) -> SparseGraph:
         """CSR with cached transpose and cached normalisation."""
-        return SparseGraph.from_edge_index(self.edge_index, len(self.ids))
+        if self.whole is not None:
+            made = self.whole.to(self.edge_index.device)
+        else:
+            made = SparseGraph.from_edge_index(self.edge_index, len(self.ids))
+        return made.with_total_degree(self.degree)
+
+    @property
+    def row_ids(self) -> Tensor:
+        """What rows are called to operators and to models that keep something per node: ids of the whole graph, [n]."""
+        return self.ids if self.names is None else self.names
 
     @cached_property
     def dense(self) -> Tensor:
@@ -104,12 +120,18 @@ def _features_of(x: Tensor) -> Tensor | SparseGraph:
     made: Tensor | SparseGraph = x
     if x.layout == torch.sparse_csr:
         made = SparseGraph.from_csr(x)
-    elif float((x != 0).sum()) / max(x.numel(), 1) < _SPARSE_BELOW:
+    elif _density(x) < _SPARSE_BELOW:
         made = SparseGraph.from_dense(x)
     if isinstance(made, SparseGraph):  # a dense one would keep itself alive
         key = id(x)
         _FEATURES[key] = (weakref.ref(x, lambda _: _FEATURES.pop(key, None)), x._version, made)
     return made
+
+
+def _density(x: Tensor) -> float:
+    """Share of non-zero entries, over about _LOOKED_AT evenly spaced rows."""
+    rows = x[:: max(x.size(0) // _LOOKED_AT, 1)]
+    return float((rows != 0).sum()) / max(rows.numel(), 1)
 
 
 def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from graphforget.metrics.utility import average_precision, roc_auc
 from graphforget.requests import DeletionRequest, ForgetSplit, View
 from graphforget.tasks.encoding import read_batch
 from graphforget.tasks.graph import GraphTask
+from graphforget.tasks.resolve import Change
 from graphforget.tasks.trainable import chunks, reduce
 
 
@@ -82,25 +83,27 @@ class LinkPrediction(GraphTask):
             )
         return super().split(data, request)
 
-    def _partition(
-        self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
-    ) -> dict[str, Tensor]:
-        train = data.pairs()
-        incident = dead[train].any(1)
-        gone = incident | torch.isin(pair_keys(train, data.num_nodes), pair_keys(pairs, data.num_nodes))
-        changed = torch.zeros_like(dead)
-        changed[feature_nodes] = True
-        altered = ~gone & changed[train].any(1)
-        affected = ~gone & ~altered & region[train].any(1)
+    def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
+        removed = change.removed_pairs
+
+        def retain() -> Tensor:
+            stays = torch.ones(len(data.pairs()), dtype=torch.bool)
+            stays[torch.searchsorted(data.kept.example_keys, pair_keys(removed, data.num_nodes))] = False
+            return data.pairs()[stays]
+
+        def affected() -> Tensor:
+            near = change.pairs_at(change.region.nonzero().view(-1))
+            return near[~torch.isin(near, change.feature_nodes).any(1)]
+
         return {
-            "removed": train[gone],
-            "retain": train[~gone],
-            "altered": train[altered],
-            "affected": train[affected],
-            "readable": ~incident[gone],
+            "removed": removed,
+            "retain": retain,
+            "altered": lambda: change.pairs_at(change.feature_nodes),
+            "affected": affected,
+            "readable": ~change.dead[removed].any(1),
         }
 
-    def batches(
+    def _batches(
         self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
     ) -> Iterator[Batch]:
         """Positives first, then as many negatives (drawn, fixed or none, as the view says)."""
@@ -119,14 +122,15 @@ class LinkPrediction(GraphTask):
             yield Batch(view.data, torch.cat([positive, negative]), y)
 
     def draw_negatives(self, data: GraphData, count: int, generator: torch.Generator | None) -> Tensor:
-        """``count`` uniform pairs of distinct live nodes that are no edge of ``data``, [count, 2].
+        """``count`` uniform pairs of distinct live nodes that are no edge of ``data``, [count, 2]; core nodes, of a part.
 
         Pairs are rejected against edges a fixed number of times; what is left after that in a nearly complete graph is refused.
 
         Raises:
             InputError: The graph is so dense that non-edges were not found.
         """
-        live = self._memo.get(data, "live", (data.alive,), lambda: data.alive.nonzero().view(-1))
+        alive, part = data.alive, data.part
+        live = self._memo.get(data, "live", (alive,), lambda: (alive if part is None else alive & part.core).nonzero().view(-1))
         edges = self._memo.get(data, "edges", (data.edge_index,), lambda: EdgeSet(pair_keys(data.pairs(), data.num_nodes)))
         if len(live) < 2:
             raise InputError("negatives cannot be drawn: fewer than two nodes are left.")
@@ -134,15 +138,19 @@ class LinkPrediction(GraphTask):
         for _ in range(50):
             need = count - len(pairs)
             if need <= 0:
-                return pairs[:count]
-            drawn = live[torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)]
-            source, target = drawn[:, 0].contiguous(), drawn[:, 1].contiguous()
+                return pairs
+            drawn = torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)
+            if len(live) < data.num_nodes:
+                drawn = live[drawn]
+            low, high = drawn[:, 0], drawn[:, 1]
             if data.undirected:
-                source, target = torch.minimum(source, target), torch.maximum(source, target)
-            free = (source != target) & ~edges.contains(source * data.num_nodes + target)
-            pairs = torch.cat([pairs, torch.stack([source[free], target[free]], 1)])
+                low, high = torch.minimum(low, high), torch.maximum(low, high)
+                drawn = torch.stack([low, high], 1)
+            absent = (low != high) & ~edges.contains(low * data.num_nodes + high)
+            kept = absent.nonzero().view(-1)[:need]
+            pairs = torch.cat([pairs, drawn.index_select(0, kept)])
         if len(pairs) >= count:
-            return pairs[:count]
+            return pairs
         raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -211,7 +219,7 @@ class EdgeSet:
 
     def contains(self, keys: Tensor) -> Tensor:
         """[n] bool."""
-        found = self.bitmap[self._hash(keys)]
+        found = self.bitmap.index_select(0, self._hash(keys))
         rows = found.nonzero().view(-1)
         if len(rows):
             asked = keys[rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
+from graphforget.graphs.kept import contains
 from graphforget.metrics.utility import accuracy, macro_f1
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks.encoding import read_batch
 from graphforget.tasks.graph import GraphTask
 from graphforget.tasks.image_classification import other_classes
+from graphforget.tasks.resolve import Change
 from graphforget.tasks.trainable import chunks, reduce
 
 
@@ -71,21 +73,21 @@ class NodeClassification(GraphTask):
             ids = ids[inside if side == "forget" else ~inside]
         return View(data, ids, "none")
 
-    def _partition(
-        self, data: GraphData, request: DeletionRequest, dead: Tensor, pairs: Tensor, feature_nodes: Tensor, region: Tensor
-    ) -> dict[str, Tensor]:
+    def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
         train = data.splits["train"]
-        changed = torch.zeros_like(dead)
-        changed[feature_nodes] = True
-        stays = ~dead[train]
+
+        def affected() -> Tensor:
+            near = train[change.region[train] & ~change.dead[train]]
+            return near[~contains(change.feature_nodes, near)]
+
         return {
-            "removed": train[~stays],
-            "retain": train[stays],
-            "altered": train[stays & changed[train]],
-            "affected": train[stays & ~changed[train] & region[train]],
+            "removed": change.nodes[contains(train, change.nodes)],
+            "retain": lambda: train[~change.dead[train]],
+            "altered": change.feature_nodes[contains(train, change.feature_nodes)],
+            "affected": affected,
         }
 
-    def batches(
+    def _batches(
         self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
     ) -> Iterator[Batch]:
         """Batches of node ids and labels."""

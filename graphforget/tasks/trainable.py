@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -13,7 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import Batch, Ensemble, FitLog, Forward, Task, captured, count_work, evaluating, fresh_like, weights_digest
+from graphforget.base import (
+    Batch,
+    Ensemble,
+    FitLog,
+    Forward,
+    Recipe,
+    Task,
+    captured,
+    count_work,
+    evaluating,
+    fresh_like,
+    weights_digest,
+)
+from graphforget.base.task import Build
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import combine_outputs
 from graphforget.requests import View
@@ -40,7 +53,29 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 class TrainableTask(Task):
-    """A task trained by Adam with early stopping on its own validation part."""
+    """A task trained by Adam with early stopping on its own validation part; arguments as in :class:`~graphforget.base.Task`.
+
+    Class attributes:
+        reads_parts: Whether the recipe's ``fanout`` and ``eval_batch_size`` mean something here: batches are parts of a graph.
+
+    Raises:
+        InputError: The recipe has one of them where ``reads_parts`` is False.
+    """
+
+    reads_parts = False
+
+    def __init__(
+        self,
+        *,
+        build: Build | None = None,
+        template: nn.Module | None = None,
+        layers: Sequence[str] | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
+        super().__init__(build=build, template=template, layers=layers, recipe=recipe)
+        for name in ("fanout", "eval_batch_size"):
+            if getattr(self.recipe, name) is not None and not self.reads_parts:
+                raise InputError(f"the recipe's {name} is for tasks that read a graph; '{self.name}' does not: leave it out.")
 
     def new_model(self, data: Any, *, seed: int) -> nn.Module:
         """Fresh weights from ``build(data)``, else a fresh copy of the template.
@@ -91,7 +126,11 @@ class TrainableTask(Task):
     def predict(self, model: nn.Module, view: View, *, generator: torch.Generator | None = None) -> Tensor:
         """Outputs for every example of a view (its fixed negatives included), evaluation mode, without gradients."""
         with evaluating(model):
-            return torch.cat([self.forward(model, b)[0].outputs for b in self.batches(view, generator=generator)])
+            batches = self._prediction_batches(model, view, generator)
+            return torch.cat([self.forward(model, batch)[0].outputs for batch in batches])
+
+    def _prediction_batches(self, model: nn.Module, view: View, generator: torch.Generator | None) -> Iterator[Batch]:
+        return self.batches(view, generator=generator)
 
     def fit(
         self,
@@ -135,6 +174,7 @@ class TrainableTask(Task):
             [p for p in model.parameters() if p.requires_grad],
             lr=recipe.lr if lr is None else lr,
             weight_decay=recipe.weight_decay,
+            fused=True,
         )
         init, curve, checkpoints = weights_digest(model), [], {}
         best: tuple[float, int, dict[str, Tensor] | None, float, float] = (-float("inf"), 0, None, 0.0, 0.0)

@@ -167,3 +167,18 @@ WRONG = {
 def test_mistakes(call, sentence):
     with pytest.raises(InputError, match=sentence):
         call()
+
+
+@given(st.integers(0, 10_000), st.booleans())
+@settings(deadline=None, max_examples=30)
+def test_edges_are_removed_by_look_up_as_by_comparison(seed, undirected):
+    g = torch.Generator().manual_seed(seed)
+    ends = torch.randint(9, (2, 25), generator=g)
+    ends = torch.cat([ends, ends.flip(0)], 1) if undirected else ends
+    data = GraphData.create(ends, 9, undirected=undirected)
+    pairs = data.pairs()
+    gone = pairs[torch.randperm(len(pairs), generator=g)[:3]]
+    names = {tuple(p) for p in gone.tolist()} | ({tuple(p) for p in gone.flip(1).tolist()} if undirected else set())
+    expected = [e for e in data.edge_index.t().tolist() if tuple(e) not in names]
+    asked = gone.flip(1) if undirected else gone
+    assert remove_edges(data, asked).edge_index.t().tolist() == expected

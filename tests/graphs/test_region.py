@@ -50,8 +50,22 @@ def test_the_work_follows_the_region(monkeypatch):
     read = []
     original = region._neighbours_of
     monkeypatch.setattr(region, "_neighbours_of", lambda *args: (out := original(*args), read.append(len(out)))[0])
-    assert int(k_hop(data, [7], 3).sum()) == 7
+    assert int((hop_distance(data, [7], 3) >= 0).sum()) == 7
     assert sum(read) == 2 + 4 + 4
+    expand = region.expand
+    monkeypatch.setattr(region, "expand", lambda *args: (out := expand(*args), read.extend(map(len, out.entries)))[0])
+    assert int(k_hop(data, [7], 3).sum()) == 7
+    assert sum(read) == 2 * (2 + 4 + 4)
+
+
+@given(st.integers(0, 1000), st.integers(0, 4))
+@settings(deadline=None, max_examples=20)
+def test_k_hop_is_where_the_distance_is_known(seed, hops):
+    g = torch.Generator().manual_seed(seed)
+    edges = torch.randint(20, (2, 18), generator=g)
+    data, seeds = GraphData.create(edges, 20, undirected=False), torch.randint(20, (3,), generator=g)
+    wanted = hop_distance(edges, seeds, hops, 20) >= 0
+    assert torch.equal(k_hop(data, seeds, hops), wanted) and torch.equal(k_hop(edges, seeds, hops, 20), wanted)
 
 
 def test_induced_subgraph():

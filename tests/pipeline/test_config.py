@@ -30,6 +30,8 @@ def test_the_dump_shows_every_default_and_reads_back_equal(tmp_path) -> None:
         "batch_size": None,
         "patience": None,
         "eval_every": 10,
+        "fanout": None,
+        "eval_batch_size": None,
     }
     assert dumped["task"]["num_hops"] == 2 and dumped["model"]["dropout"] == 0.0 and dumped["unlearner"]["lr"] is None
     assert dumped["evaluate"] == {"gold": 2, "margin": 1.25, "tolerance": 0.002, "cache_key": None}
@@ -70,7 +72,7 @@ WRONG = [
     ("task.recipe.lr=fast", "task.recipe.lr: expected a number, got 'fast'."),
     ("task.hops=2", "task.hops: unknown key; did you mean 'num_hops'?"),
     ("model.hidden=8", "model.hidden: unknown key; did you mean 'hidden_channels'?"),
-    ("model.name=gnc", "model.name: there is no 'gnc'; did you mean 'gin' or 'gcn'?"),
+    ("model.name=gnc", "model.name: there is no 'gnc'; did you mean 'gin' or 'gcn' or 'mgcn'?"),
     ("model.folder=x", "model: a saved model is given by folder: alone"),
     ("data.name=karate", "data: give either name:"),
     ("data={name: karat}", "data.name: there is no 'karat'; did you mean 'karate'?"),

@@ -137,3 +137,30 @@ def test_views_select_rows_and_have_a_length():
 
 def test_repr_counts_the_parts():
     assert repr(make(affected=(2,))) == "ForgetSplit(2 nodes: removed=2, altered=0, affected=1, retain=3)"
+
+
+def test_parts_given_as_functions_are_found_once_and_only_when_read():
+    calls = []
+
+    def found(name):
+        def make():
+            calls.append(name)
+            return torch.tensor([7, 8])
+
+        return make
+
+    data = SimpleNamespace(lineage=None)
+    split = ForgetSplit(
+        request=DeletionRequest.nodes([0]),
+        data=data,
+        unlink="original",
+        forget=lambda lineage: data,
+        removed=torch.tensor([0]),
+        altered=found("altered"),
+        affected=found("affected"),
+        retain=found("retain"),
+    )
+    assert split.forget_source == "removed" and split.index("forget").tolist() == [0] and calls == []
+    assert repr(split) == "ForgetSplit(1 node: removed=1)" and calls == []
+    assert split.retain.tolist() == split.index("retain").tolist() == [7, 8] and calls == ["retain"]
+    assert "retain=2" in repr(split) and "affected" not in repr(split)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from graphforget.base import Outcome, Run, Tags, Unlearner
+from torch import nn
+
+from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
+from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
 from graphforget.unlearners._shared.steps import descend, epoch_batches, full_loss, make_adam, recipe_epochs, retain_view
 
 
@@ -23,13 +27,21 @@ class FineTune(Unlearner):
     Args:
         epochs: Passes over the retained examples; None is a tenth of the recipe's.
         lr: Adam's learning rate; None is the recipe's.
+        scope: ``"full"``: all retained examples. ``"region"``: on a graph, only those that the deletion can change (both ends
+            of a pair), with ``retain_sample`` others. What can change lies within L hops of the deletion, L being the task's
+            ``num_hops``; computing it exactly reads 2L, and the cost grows with that, not with the graph. Epochs count the
+            same: a region's epoch is one pass over the region's examples.
+        fanout: With ``scope="region"``: read at most so many neighbours per node and hop, an approximation whose cost is
+            bounded on any graph; None reads all of them.
+        retain_sample: With ``scope="region"``: random retained examples from the whole graph that join the loss, read through a
+            few neighbours each; they hold the model where it was far from the deletion.
 
     Raises:
         InputError: A value is out of range.
 
     Example:
         >>> FineTune(epochs=5).get_params()
-        {'epochs': 5, 'lr': None}
+        {'epochs': 5, 'lr': None, 'scope': 'full', 'fanout': None, 'retain_sample': 256}
     """
 
     tags: ClassVar[Tags] = Tags(
@@ -40,17 +52,36 @@ class FineTune(Unlearner):
         reads_forget=False,
     )
 
-    def __init__(self, *, epochs: int | None = None, lr: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        epochs: int | None = None,
+        lr: float | None = None,
+        scope: str = "full",
+        fanout: int | None = None,
+        retain_sample: int = 256,
+    ) -> None:
         check_count("epochs", epochs, none="a tenth of the recipe's")
         check_number("lr", lr, low=0, open_low=True, none="the recipe's")
+        check_scope(scope, fanout, retain_sample)
         self.epochs, self.lr = epochs, lr
+        self.scope, self.fanout, self.retain_sample = scope, fanout, retain_sample
 
     @classmethod
     def test_params(cls) -> list[dict[str, Any]]:
         """A short run."""
         return [{"epochs": 3}]
 
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
+        """Reasons against; a region needs an input graph."""
+        return super().supports(task, request, model, history) + scope_reasons(task, self.scope)
+
     def _unlearn(self, run: Run) -> Outcome:
+        facts: dict[str, Any] = {}
+        if self.scope == "region":
+            run, facts = localised(run, fanout=self.fanout, retain_sample=self.retain_sample)
         task, view = run.task, retain_view(run)
         optimizer = make_adam(task, run.model, self.lr, weight_decay=None)
         epochs = recipe_epochs(task, self.epochs)
@@ -60,4 +91,4 @@ class FineTune(Unlearner):
                 total += descend(optimizer, full_loss(task, run.model, batch)) * len(batch)
                 seen += len(batch)
             run.record(epoch, epochs, loss=total / max(seen, 1))
-        return Outcome(info={"epochs": epochs, "lr": optimizer.param_groups[0]["lr"]})
+        return Outcome(info={"epochs": epochs, "lr": optimizer.param_groups[0]["lr"], **facts})

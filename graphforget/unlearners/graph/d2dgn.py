@@ -21,6 +21,7 @@ from graphforget.tasks import GraphTask
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.pairs import non_edges
 from graphforget.unlearners._shared.proxy import proxy_targets
+from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
 from graphforget.unlearners._shared.steps import (
     NOTHING_TO_FORGET,
     descend,
@@ -73,6 +74,13 @@ class D2DGN(Unlearner):
         message_graph: ``"retained"``, or ``"original"``: the graph that student, preserver and destroyer read.
         destroyer_epochs: Epochs for training ``negative_graph`` or, at most, for repairing ``proxy``; None is a tenth of
             the recipe's.
+        scope: ``"full"``, or on a graph ``"region"``: L_f as it is, L_r over the retained elements that the deletion can change
+            (both ends of a pair) and ``retain_sample`` others; the proxy is repaired on the same. What can change lies within L
+            hops, L being the task's ``num_hops``; computing it exactly reads 2L, and the cost grows with that.
+        fanout: With ``scope="region"``: read at most so many neighbours per node and hop, an approximation whose cost is
+            bounded on any graph; None reads all of them.
+        retain_sample: With ``scope="region"``: random retained elements from the whole graph, read through a few neighbours each;
+            half as many validation elements say when the proxy is repaired.
 
     Raises:
         InputError: A value is out of range.
@@ -101,6 +109,9 @@ class D2DGN(Unlearner):
         init: str = "warm",
         message_graph: str = "retained",
         destroyer_epochs: int | None = None,
+        scope: str = "full",
+        fanout: int | None = None,
+        retain_sample: int = 256,
     ) -> None:
         check_choice("destroyer", destroyer, DESTROYERS)
         check_number("alpha", alpha, low=0, high=1)
@@ -113,7 +124,8 @@ class D2DGN(Unlearner):
         check_count("destroyer_epochs", destroyer_epochs, none="a tenth of the recipe's")
         self.destroyer, self.alpha, self.temperature, self.lambda_feat = destroyer, alpha, temperature, lambda_feat
         self.epochs, self.lr, self.init, self.message_graph = epochs, lr, init, message_graph
-        self.destroyer_epochs = destroyer_epochs
+        check_scope(scope, fanout, retain_sample)
+        self.destroyer_epochs, self.scope, self.fanout, self.retain_sample = destroyer_epochs, scope, fanout, retain_sample
 
     @classmethod
     def test_params(cls) -> list[dict[str, Any]]:
@@ -125,7 +137,9 @@ class D2DGN(Unlearner):
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
     ) -> list[str]:
         """Reasons against; a destroyer trained on non-edges needs a graph task, feature terms need layers."""
-        reasons = super().supports(task, request, model, history)
+        reasons = super().supports(task, request, model, history) + scope_reasons(task, self.scope)
+        if self.scope == "region" and self.destroyer == "negative_graph":
+            reasons.append("destroyer 'negative_graph' trains on a whole graph: choose another destroyer, or scope='full'")
         if self.destroyer == "negative_graph" and not isinstance(task, GraphTask):
             reasons.append("destroyer 'negative_graph' needs a graph to replace: choose destroyer='random' or 'proxy'")
         if self.lambda_feat and model is not None and not task.layer_names(model):
@@ -133,18 +147,24 @@ class D2DGN(Unlearner):
         return reasons
 
     def _unlearn(self, run: Run) -> Outcome:
-        task = run.task
+        task, sized = run.task, run.split
+        scoped: dict[str, Any] = {}
+        if self.scope == "region":
+            val = self.retain_sample // 2 if self.destroyer == "proxy" else 0
+            run, scoped = localised(run, fanout=self.fanout, retain_sample=self.retain_sample, val_sample=val)
         original = self.message_graph == "original"
         forget = run.split.view("forget", on="original") if original else forget_view(run)
         retain = run.split.view("retain", on="original") if original else retain_view(run)
         if not len(forget):
-            return Outcome(info={"note": NOTHING_TO_FORGET})
+            return Outcome(info={"note": NOTHING_TO_FORGET, **scoped})
         layers = tuple(task.layer_names(run.model)) if self.lambda_feat else ()
         forget_batches = list(epoch_batches(task, forget, run.generator))
-        wanted, facts = self._destroy(run, forget_batches, layers)
+        # Models are sized by data with the ids of the whole graph, which a part has not.
+        container = sized.data if self.scope == "region" else run.split.retain_data
+        wanted, facts = self._destroy(run, forget_batches, layers, container)
         student = run.model
         if self.init == "scratch":
-            student = task.new_model(run.split.retain_data, seed=seeds.derive(run.seed, "student")).to(device_of(run.model))
+            student = task.new_model(container, seed=seeds.derive(run.seed, "student")).to(device_of(run.model))
             student.train()
         optimizer = make_adam(task, student, self.lr)
         epochs = recipe_epochs(task, self.epochs)
@@ -163,16 +183,18 @@ class D2DGN(Unlearner):
                 if epoch > noted:
                     noted = epoch
                     run.record(epoch, epochs, loss=loss, retain_loss=float(loss_r.detach()), forget_loss=float(loss_f.detach()))
-        return Outcome(model=student, info={"epochs": epochs, "lr": optimizer.param_groups[0]["lr"], **facts})
+        return Outcome(model=student, info={"epochs": epochs, "lr": optimizer.param_groups[0]["lr"], **facts, **scoped})
 
     # ---- teachers -----------------------------------------------------------------------------------------
-    def _destroy(self, run: Run, batches: Sequence[Batch], layers: Sequence[str]) -> tuple[list[Forward], dict[str, Any]]:
+    def _destroy(
+        self, run: Run, batches: Sequence[Batch], layers: Sequence[str], container: Any
+    ) -> tuple[list[Forward], dict[str, Any]]:
         """What the destroyer says of the forgotten elements, computed once, and facts about it."""
         epochs = recipe_epochs(run.task, self.destroyer_epochs)
         if self.destroyer == "proxy":
             return proxy_targets(run, batches, epochs=epochs, lr=self.lr, layers=layers)
         seed = seeds.derive(run.seed, "destroyer")
-        teacher = run.task.new_model(run.split.retain_data, seed=seed).to(device_of(run.model))
+        teacher = run.task.new_model(container, seed=seed).to(device_of(run.model))
         if self.destroyer == "negative_graph":
             run.task.fit(teacher, negative_graph(run.split.retain_data, run.generator), seed=seed, epochs=epochs)
         with evaluating(teacher):

@@ -9,13 +9,28 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from graphforget.base import Operator, Outcome, Run, Tags, Unlearner, captured, count_work, evaluating, insert, row_ids
+from graphforget.base import (
+    FitLog,
+    Operator,
+    Outcome,
+    Run,
+    Tags,
+    Task,
+    Unlearner,
+    captured,
+    count_work,
+    evaluating,
+    insert,
+    row_ids,
+)
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop, pair_keys
+from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
 from graphforget.tasks.encoding import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.pairs import non_edges
+from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
 
 LOSS_MODES = ("layerwise", "all", "last_layerwise", "last_all", "first")
 INITS = ("identity", "release")
@@ -93,6 +108,10 @@ class GNNDelete(Unlearner):
         lr: Adam's learning rate; one optimiser per operator.
         loss_mode: One of layerwise, all, last_layerwise, last_all, first.
         init: ``"identity"`` or ``"release"``.
+        scope: ``"full"`` reads the whole graph in every step; ``"region"`` only what the losses read: S^L, the ends of R, and
+            what lies within L hops of both. The operators are the same but for rounding.
+        fanout: With ``scope="region"``: read at most so many neighbours per node and hop (S^l as well), an approximation whose
+            cost is bounded on any graph; None: exact.
 
     Raises:
         InputError: A value is out of range.
@@ -113,24 +132,41 @@ class GNNDelete(Unlearner):
     )
 
     def __init__(
-        self, *, alpha: float = 0.5, epochs: int = 500, lr: float = 1e-3, loss_mode: str = "layerwise", init: str = "identity"
+        self,
+        *,
+        alpha: float = 0.5,
+        epochs: int = 500,
+        lr: float = 1e-3,
+        loss_mode: str = "layerwise",
+        init: str = "identity",
+        scope: str = "full",
+        fanout: int | None = None,
     ) -> None:
         check_number("alpha", alpha, low=0, high=1)
         check_count("epochs", epochs)
         check_number("lr", lr, low=0, open_low=True)
         check_choice("loss_mode", loss_mode, LOSS_MODES)
         check_choice("init", init, INITS)
+        check_scope(scope, fanout)
         self.alpha, self.epochs, self.lr, self.loss_mode, self.init = alpha, epochs, lr, loss_mode, init
+        self.scope, self.fanout = scope, fanout
 
     @classmethod
     def test_params(cls) -> list[dict[str, Any]]:
         """Short runs."""
         return [{"epochs": 5, "lr": 0.01}, {"epochs": 2, "loss_mode": "all", "init": "release"}]
 
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
+        """Reasons against; a region needs an input graph."""
+        return super().supports(task, request, model, history) + scope_reasons(task, self.scope)
+
     def _unlearn(self, run: Run) -> Outcome:
-        task, split, model = cast(GraphTask, run.task), run.split, run.model
-        data: GraphData = split.unlinked_data
-        deleted = deleted_edges(split.data, data)
+        task, whole, model = cast(GraphTask, run.task), run.split.data, run.model
+        change = task.resolve(whole, run.split.request)
+        # Derived edges move where no id was named; all others are found by look-up.
+        deleted = change.removed_pairs if whole.edge_rule is None else deleted_edges(whole, run.split.unlinked_data)
         if not len(deleted):
             return Outcome(info={"note": "the request removes no message-passing edge, so no operator was inserted"})
         names = task.layer_names(model)
@@ -138,17 +174,24 @@ class GNNDelete(Unlearner):
         model.eval()  # batch-norm statistics and dropout are part of what is frozen
         for parameter in model.parameters():
             parameter.requires_grad_(False)
+        live = (whole.alive & ~change.dead).nonzero().view(-1)
+        pairs = non_edges(live, whole.connected, whole.num_nodes, len(deleted), run.generator)
+        facts: dict[str, Any] = {}
+        if self.scope == "region":
+            run, facts = localised(run, fanout=self.fanout, also=torch.unique(torch.cat([deleted, pairs])))
+        data: GraphData = run.split.unlinked_data
         with evaluating(run.original):
             before = encode(task, run.original, data, names)
         target = [before.layers[name] for name in names]
-        operators, regions = self._insert(model, split.data, deleted, names, target)
+        operators, regions = self._insert(model, data, whole, deleted, names, target)
 
-        live = split.retain_data.alive.nonzero().view(-1)
-        pairs = non_edges(live, split.data.pairs(), data.num_nodes, len(deleted), run.generator)
-        rows_deleted, rows_random = before.context.rows(deleted), before.context.rows(pairs)
-        outside_ends = torch.ones(data.num_nodes, dtype=torch.bool)
+        def rows(ids: Tensor) -> Tensor:
+            return before.context.rows(ids if data.part is None else data.part.slots(ids))
+
+        rows_deleted, rows_random = rows(deleted), rows(pairs)
+        outside_ends = whole.alive.clone()
         outside_ends[deleted.reshape(-1)] = False
-        near = [before.context.rows((region & outside_ends & data.alive).nonzero().view(-1)) for region in regions]
+        near = [rows((region & outside_ends).nonzero().view(-1)) for region in regions]
 
         layerwise = self.loss_mode.endswith("layerwise")
         optimizers = [torch.optim.Adam([operator.weight], lr=self.lr) for operator in operators]
@@ -157,9 +200,9 @@ class GNNDelete(Unlearner):
         for epoch in range(1, self.epochs + 1):
             tables = encode(task, model, data, names).layers
             losses = []
-            for name, fixed, rows in zip(names, target, near, strict=True):
+            for name, fixed, others in zip(names, target, near, strict=True):
                 consistency = F.mse_loss(tables[name][rows_deleted], fixed[rows_random])
-                influence = F.mse_loss(tables[name][rows], fixed[rows]) if len(rows) else consistency.new_zeros(())
+                influence = F.mse_loss(tables[name][others], fixed[others]) if len(others) else consistency.new_zeros(())
                 losses.append(self.alpha * consistency + (1 - self.alpha) * influence)
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
@@ -171,17 +214,26 @@ class GNNDelete(Unlearner):
             run.record(epoch, self.epochs, **{f"loss_{number}": float(loss.detach()) for number, loss in enumerate(losses, 1)})
         for operator in operators:
             operator.cut = False
-        return Outcome(info={"deleted_edges": len(deleted), "frozen": frozen, "nodes_with_operator": int(regions[-1].sum())})
+        covered = int(regions[-1].sum())
+        return Outcome(info={"deleted_edges": len(deleted), "frozen": frozen, "nodes_with_operator": covered, **facts})
 
     def _insert(
-        self, model: nn.Module, data: GraphData, deleted: Tensor, names: Sequence[str], tables: Sequence[Tensor]
+        self, model: nn.Module, data: GraphData, whole: GraphData, deleted: Tensor, names: Sequence[str], tables: Sequence[Tensor]
     ) -> tuple[list[DeletionOperator], list[Tensor]]:
-        """One operator after every layer; operator l covers the nodes within l hops of a deleted edge's end."""
+        """One operator after every layer; operator l covers the nodes within l hops of a deleted edge's end.
+
+        Masks are those of the whole graph. Where ``data`` is a part read through a fan-out, nodes that it leaves out stay out.
+        """
         operators, regions = [], []
         ends = torch.unique(deleted)
         for hops, (name, table) in enumerate(zip(names, tables, strict=True), 1):
-            operator = DeletionOperator(data.num_nodes, table.size(1), self.init).to(table.device, table.dtype)
-            region = k_hop(data, ends, hops)
+            operator = DeletionOperator(whole.num_nodes, table.size(1), self.init).to(table.device, table.dtype)
+            region = k_hop(whole, ends, hops)
+            if self.fanout is not None:
+                assert data.part is not None
+                held = torch.zeros_like(region)
+                held[data.part.ids[data.part.core]] = True
+                region &= held
             operator.mask.copy_(region)
             insert(model, name, operator, "deletion")
             operators.append(operator)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from torch import nn
 
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, count_work, evaluating
+from graphforget.graphs import GraphData
 from graphforget.requests import DeletionRequest
+from graphforget.tasks import GraphTask
+from graphforget.unlearners._shared.scope import check_scope, localised
 
 
 class Unlink(Unlearner):
@@ -16,6 +19,18 @@ class Unlink(Unlearner):
     "UtU" of Tan, Sun, Qiu, Su and Shen, "Unlink to Unlearn: Simplifying Edge Unlearning in GNNs" (WWW 2024 companion).
     It costs nothing and removes the forgotten structure from every later prediction, but nothing of what the weights
     learnt from it. On a task without an input graph it would be the identity, so it refuses there.
+
+    A server that keeps a table of embeddings must renew the rows that the deletion changes. ``scope="region"`` computes those
+    and no others, and hands them back as ``result.state["rows"]`` (ids, [n]) and ``result.state["outputs"]`` ([n, d], on the
+    retained graph). What changes lies within L hops of the deletion, L being the task's ``num_hops``; computing it exactly reads
+    2L hops. With ``scope="full"`` nothing is computed: whoever serves the result encodes the retained graph.
+
+    Args:
+        scope: ``"full"`` or ``"region"``.
+        fanout: With ``scope="region"``: at most so many neighbours per node and hop, an approximation; None: exact.
+
+    Raises:
+        InputError: A value is out of range.
 
     Example:
         >>> Unlink().tags.changes_weights
@@ -33,6 +48,10 @@ class Unlink(Unlearner):
         state_after="exact",
     )
 
+    def __init__(self, *, scope: str = "full", fanout: int | None = None) -> None:
+        check_scope(scope, fanout)
+        self.scope, self.fanout = scope, fanout
+
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
     ) -> list[str]:
@@ -41,4 +60,15 @@ class Unlink(Unlearner):
         return reasons if task.has_input_graph else [*reasons, "this task has no input graph"]
 
     def _unlearn(self, run: Run) -> Outcome | None:
-        return None
+        if self.scope == "full":
+            return None
+        task = cast(GraphTask, run.task)
+        local, facts = localised(run, fanout=self.fanout)
+        data: GraphData = local.split.retain_data
+        with evaluating(run.original):
+            encoding = task.encode(run.original, data)
+        assert data.part is not None
+        renewed = (data.part.core & data.alive).nonzero().view(-1)
+        count_work(examples=len(renewed))
+        outputs = encoding.outputs[encoding.context.rows(renewed)].cpu()
+        return Outcome(state={"rows": data.part.ids[renewed], "outputs": outputs}, info=facts)

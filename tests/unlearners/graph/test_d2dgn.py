@@ -71,9 +71,9 @@ def test_the_forget_term_reads_forgotten_elements_only():
     seen = []
 
     class Watched(D2DGN):
-        def _destroy(self, run, batches, layers):
+        def _destroy(self, run, batches, *rest):
             seen.extend(batches)
-            return super()._destroy(run, batches, layers)
+            return super()._destroy(run, batches, *rest)
 
     Watched(epochs=1, destroyer="random").unlearn(case.model(), case.task, split)
     assert len(seen) == 1 and torch.equal(seen[0].index, split.removed)

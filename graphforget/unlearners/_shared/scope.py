@@ -1,0 +1,63 @@
+"""``scope="region"``: the same method, run on the part of the graph that a deletion reaches."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from torch import Tensor
+
+from graphforget.base import Run, Task
+from graphforget.exceptions import InputError
+from graphforget.unlearners._shared.checks import check_choice, check_count
+
+SCOPES = ("full", "region")
+
+
+def check_scope(scope: str, fanout: int | None, retain_sample: int = 0) -> None:
+    """Refuse values that do not fit.
+
+    Raises:
+        InputError: An unknown scope, a number out of range, or a fan-out for the whole graph.
+    """
+    check_choice("scope", scope, SCOPES)
+    check_count("fanout", fanout, low=1, none="no limit")
+    check_count("retain_sample", retain_sample)
+    if fanout is not None and scope != "region":
+        raise InputError("fanout limits what a region reads: give it with scope='region', or leave it out.")
+
+
+def scope_reasons(task: Task, scope: str) -> list[str]:
+    """Why a scope cannot be served on a task."""
+    if scope == "region" and not task.has_input_graph:
+        return [f"scope='region' needs an input graph, and task '{task.name}' has none: use scope='full'"]
+    return []
+
+
+def localised(
+    run: Run, *, fanout: int | None, retain_sample: int = 0, val_sample: int = 0, also: Tensor | None = None
+) -> tuple[Run, dict[str, Any]]:
+    """The run on the part of the graph that its deletion reaches, and facts for the result's ``info``.
+
+    What can change lies within L hops of the deletion, L being the task's ``num_hops``; computing that exactly reads 2L hops.
+
+    Args:
+        run: The run on the whole graph; model, generator and curve are shared.
+        fanout: At most so many neighbours per node and hop; None: exact.
+        retain_sample: Retained training examples from anywhere, read approximately, beside those of the region.
+        val_sample: Validation examples from anywhere, the same.
+        also: Further nodes whose rows must be exact.
+
+    Returns:
+        (a run whose split names slots of the part; ``region_rows``, ``region_entries`` and ``region_share``).
+    """
+    split, facts = run.task.local_split(
+        run.split,
+        run.model,
+        retain_sample=retain_sample,
+        val_sample=val_sample,
+        fanout=fanout,
+        also=also,
+        generator=run.generator,
+    )
+    return dataclasses.replace(run, split=split), facts
