@@ -1,13 +1,15 @@
-"""Run one benchmark: ``python benchmarks/run.py NAME [--json] [--only KEY=VALUE ...]``.
+"""Run one benchmark: ``python benchmarks/run.py NAME [--json] [--smoke] [--only KEY=VALUE ...]``.
 
 Each experiment is a small YAML file in ``configs/``; its results are lines of ``results/NAME.jsonl``, each with provenance.
 A cell whose lines are there already is skipped, so an interrupted run continues; trained models are shared through the
-cache under ``GRAPHFORGET_HOME``. ``--tables`` rewrites the tables of ``README.md`` from the committed results.
+cache under ``GRAPHFORGET_HOME``. ``--smoke`` runs the small sizes that a configuration names, and keeps nothing. ``--tables``
+rewrites the tables and figures of ``README.md`` and of the documentation from the committed results.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -23,6 +25,14 @@ from provenance import provenance  # noqa: E402  (benchmarks are scripts beside 
 from graphforget.exceptions import InputError  # noqa: E402
 from graphforget.registry import nearest  # noqa: E402
 
+# experiment -> (module, function); imported when run.
+EXPERIMENTS = {
+    "deletion": ("deletion", "run_deletion"),
+    "speed": ("speed", "run_speed"),
+    "kernels": ("kernel_speed", "run_kernels"),
+    "region_scaling": ("region_scaling", "run_region_scaling"),
+}
+
 
 def main() -> int:
     """Command line."""
@@ -33,26 +43,27 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", default=[], metavar="KEY=VALUE", help="restrict cells, e.g. --only seed=0 --only size=0.05"
     )
-    parser.add_argument("--tables", action="store_true", help="rewrite the tables of README.md from the results")
+    parser.add_argument("--smoke", action="store_true", help="small sizes, nothing kept: does it run from end to end?")
+    parser.add_argument("--tables", action="store_true", help="rewrite the tables and figures from the results")
     options = parser.parse_args()
     try:
         if options.tables:
             from tables import write_tables
 
-            write_tables(HERE)
+            write_tables(HERE.parent)
             return 0
         if options.name not in names:
             raise InputError(f"unknown benchmark '{options.name}': {nearest(str(options.name), names)}")
-        records = run(options.name, only=_pairs(options.only), quiet=options.json)
+        records = run(options.name, only=_pairs(options.only), quiet=options.json, smoke=options.smoke)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(records, indent=1))
     else:
-        from tables import print_table
+        from tables import print_tables
 
-        print_table(options.name, records)
+        print_tables(options.name, records)
     return 0
 
 
@@ -66,11 +77,16 @@ def _pairs(texts: list[str]) -> dict[str, Any]:
     return pairs
 
 
-def run(name: str, *, only: dict[str, Any], quiet: bool) -> list[dict[str, Any]]:
+def run(name: str, *, only: dict[str, Any], quiet: bool, smoke: bool = False) -> list[dict[str, Any]]:
     """Run the missing cells of a benchmark and return all of its records."""
     config = yaml.safe_load((HERE / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
+    small = config.pop("smoke", None)
+    if smoke:
+        if small is None:
+            raise InputError(f"{name}.yaml names no sizes for --smoke: restrict its cells with --only instead.")
+        config |= small
     path = HERE / "results" / f"{name}.jsonl"
-    records = read(path)
+    records = [] if smoke else read(path)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr if quiet else sys.stdout, flush=True)
@@ -78,21 +94,17 @@ def run(name: str, *, only: dict[str, Any], quiet: bool) -> list[dict[str, Any]]
     def add(made: list[dict[str, Any]]) -> None:
         # One write per cell: an interruption leaves whole cells only, or a last line that `read` drops.
         stamped = [{"benchmark": name, **record, "provenance": provenance()} for record in made]
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(record) + "\n" for record in stamped))
+        if not smoke:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write("".join(json.dumps(record) + "\n" for record in stamped))
         records.extend(stamped)
 
-    if config["experiment"] == "deletion":
-        from deletion import run_deletion
-
-        run_deletion(config, records, add, say, only)
-    elif config["experiment"] == "speed":
-        from speed import run_speed
-
-        run_speed(config, records, add, say)
-    else:
-        raise InputError(f"unknown experiment '{config['experiment']}' in {name}.yaml: use deletion or speed.")
+    module, function = EXPERIMENTS.get(config["experiment"], (None, None))
+    if module is None or function is None:
+        known = nearest(config["experiment"], [*EXPERIMENTS])
+        raise InputError(f"unknown experiment '{config['experiment']}' in {name}.yaml: {known}")
+    getattr(importlib.import_module(module), function)(config, records, add, say, only)
     return records
 
 
