@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
+from cells import chosen, gold_facts, run_methods, run_missing, summarise
+
 from graphforget import seed as seeds
-from graphforget.base import Task, Unlearner, content_digest
+from graphforget.base import Task, content_digest
 from graphforget.datasets import load
 from graphforget.evaluation import evaluate, model_key, train_or_load
-from graphforget.exceptions import InputError
 from graphforget.graphs import sample_requests
 from graphforget.models import MODELS
-from graphforget.reporting import Report
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
-from graphforget.unlearners import METHODS
 
 Record = dict[str, Any]
 
@@ -29,28 +27,22 @@ def cells(config: Record, only: Record) -> list[Record]:
         for dataset in config.get("datasets") or [config["dataset"]]:
             for model in config["models"]:
                 for seed in config["seeds"]:
-                    cell = {"dataset": dataset["name"], "model": model, **request, "seed": seed}
-                    if all(cell.get(key) == value for key, value in only.items()):
-                        found.append(cell)
-    return found
+                    found.append({"dataset": dataset["name"], "model": model, **request, "seed": seed})
+    return chosen(found, only)
 
 
 def run_deletion(
     config: Record, records: list[Record], add: Callable[[list[Record]], None], say: Callable[[str], None], only: Record
 ) -> None:
     """Run every cell that has no records yet."""
-    done = {(json.dumps(r["cell"], sort_keys=True), r["config"]) for r in records}
-    todo = cells(config, only)
-    if not todo:
-        raise InputError(f"no cell matches {only}.")
-    for number, cell in enumerate(todo, 1):
-        digest = config_digest(config, cell)
-        if (json.dumps(cell, sort_keys=True), digest) in done:
-            continue
-        started = time.perf_counter()
-        say(f"[{number}/{len(todo)}] {cell}")
-        add([{"cell": cell, "config": digest, **record} for record in run_cell(config, cell)])
-        say(f"    {time.perf_counter() - started:.0f} s")
+    run_missing(
+        cells(config, only),
+        records,
+        add,
+        say,
+        digest=lambda cell: config_digest(config, cell),
+        run=lambda cell: run_cell(config, cell),
+    )
 
 
 def config_digest(config: Record, cell: Record) -> str:
@@ -85,43 +77,8 @@ def run_cell(config: Record, cell: Record) -> list[Record]:
     task: Task = TASKS[name](build=lambda d: cls(d.x.size(1), out_channels=outputs or d.num_classes, **model_params), **params)
     original = train_or_load(task, data, seed=seed, key=model_key(task, data))
     split = task.split(data, make_request(cell, data, seed))
-    results, refused, preparing = [], [], {}
-    for entry in config["methods"]:
-        entry = dict(entry)
-        method: Unlearner = METHODS.resolve(entry.pop("method"), Unlearner, **entry)
-        reasons = method.supports(task, split.request, original.model)
-        if reasons:
-            refused.append({"label": method.tags.key, "refused": reasons})
-            continue
-        # What may be done before any request is timed apart: a deployer does it once, at training time.
-        started = time.process_time()
-        prepared = method.prepare(original.model, task, data, seed=seed)
-        seconds = time.process_time() - started
-        results.append(method.unlearn(prepared.model, task, split, seed=seed, state=prepared.state))
-        if prepared.state:
-            preparing[results[-1].label] = seconds
+    results, refused, preparing = run_methods(config["methods"], original.model, task, split, seed=seed)
     report = evaluate(results, gold=config["gold"], original_seed=seed)
-    facts = {
-        "removed": len(split.removed),
-        "original_seconds": original.seconds,
-        "gold_seconds": report.meta["gold"]["mean_seconds"],
-        "gold_cpu_seconds": report.meta["gold"]["mean_cpu_seconds"],
-        "gold_epochs": report.meta["gold"]["epochs"],
-    }
+    facts = {"removed": len(split.removed), "original_seconds": original.seconds, **gold_facts(report)}
     records = [record | facts for record in summarise(report)]
     return [r | ({"prepare_cpu_seconds": preparing[r["label"]]} if r["label"] in preparing else {}) for r in records] + refused
-
-
-def summarise(report: Report) -> list[Record]:
-    """One record per line of the report: its figures by ``metric/subset``; golds keep one record each."""
-    groups: dict[tuple[str, str, str, int | None], Record] = {}
-    for row in report.rows:
-        key = (row.role, row.method or row.role, row.context, row.seed)
-        groups.setdefault(key, {})[f"{row.metric}/{row.subset}"] = row.value
-    verdicts = report.meta.get("verdicts") or {}
-    labels = {label: verdict["label"] for label, verdict in verdicts.items()}
-    return [
-        {"role": role, "label": label, "context": context, "model_seed": seed, "figures": figures}
-        | ({"verdict": labels[label]} if role == "unlearned" and label in labels else {})
-        for (role, label, context, seed), figures in groups.items()
-    ]

@@ -31,6 +31,7 @@ EXPERIMENTS = {
     "speed": ("speed", "run_speed"),
     "kernels": ("kernel_speed", "run_kernels"),
     "region_scaling": ("region_scaling", "run_region_scaling"),
+    "recommendation": ("recommendation", "run_recommendation"),
 }
 
 

@@ -17,7 +17,13 @@ import yaml
 
 Record = dict[str, Any]
 # experiment -> the module with its tables(records) -> {part: Markdown}, and its draw(records, folder) where it has figures.
-MODULES = {"deletion": "tables_deletion", "speed": "tables_speed", "kernels": "tables_kernels", "region_scaling": "tables_region"}
+MODULES = {
+    "deletion": "tables_deletion",
+    "speed": "tables_speed",
+    "kernels": "tables_kernels",
+    "region_scaling": "tables_region",
+    "recommendation": "tables_recommendation",
+}
 HERE = Path(__file__).resolve().parent
 FIGURES = "FIGURES"  # stands for the folder of figures in a part; every page has its own way there
 

@@ -16,6 +16,9 @@ _LAZY = {
     "unlearn": "graphforget.api",
     "evaluate": "graphforget.api",
     "run": "graphforget.api",
+    "suspend": "graphforget.api",
+    "restore": "graphforget.api",
+    "recommend": "graphforget.api",
     "make_task": "graphforget.api",
     "list_methods": "graphforget.api",
     "accelerate": "graphforget.models.gnn",
@@ -29,10 +32,10 @@ _LAZY = {
 __all__ = ["__version__", *sorted(_LAZY)]
 
 if TYPE_CHECKING:
-    from graphforget.api import evaluate, list_methods, make_task, run, unlearn
+    from graphforget.api import evaluate, list_methods, make_task, recommend, restore, run, suspend, unlearn
     from graphforget.base import load_model, save_model
     from graphforget.exceptions import InputError, UnsupportedError
-    from graphforget.models.gnn import accelerate
+    from graphforget.models.gnn.accelerate import accelerate
     from graphforget.requests import DeletionRequest, Target
 
 

@@ -1,24 +1,27 @@
-"""The verbs: unlearn, evaluate, run."""
+"""The verbs: unlearn, evaluate, run; and for operators of recommenders suspend, restore and recommend."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
 from graphforget.base.model import default_layer_names
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
 from graphforget.registry import Registry
-from graphforget.requests import DeletionRequest
+from graphforget.requests import DeletionRequest, as_ids, show_ids
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
-__all__ = ["evaluate", "list_methods", "make_task", "run", "unlearn"]
+__all__ = ["Restored", "evaluate", "list_methods", "make_task", "recommend", "restore", "run", "suspend", "unlearn"]
 
 
 def make_task(task: str | type[Task] | Task, model: nn.Module | None = None, **params: Any) -> Task:
@@ -98,6 +101,126 @@ def unlearn(
         method = choose_method(the_task, split.request, model)
     unlearner = METHODS.resolve(method, Unlearner, **params)
     return unlearner.unlearn(model, the_task, split, state=state, history=history, seed=seed, device=device, progress=progress)
+
+
+def suspend(
+    model: nn.Module, data: Any, request: DeletionRequest, *, task: str | Task = "recommendation", **options: Any
+) -> UnlearnResult:
+    """Stop serving users and items at once, without forgetting anything: a mask (``unlearn`` with the method ``mask``).
+
+    To lift it, serve ``result.original`` on ``result.split.data`` again. To forget what was suspended, ``unlearn`` it from there.
+
+    Args:
+        model: The trained recommender.
+        data: What it was trained on.
+        request: Users and items to stop serving.
+        task: Name or instance.
+        **options: As in :func:`unlearn`.
+
+    Example:
+        >>> from graphforget.testing import tiny_case
+        >>> case = tiny_case("recommendation")
+        >>> suspend(case.model(), case.data, case.requests["items"], task=case.task).serving.deny["item"].tolist()
+        [2, 9]
+    """
+    return unlearn(model, data, request, task=task, method="mask", **options)
+
+
+def recommend(result: UnlearnResult, user_id: Any, *, top_k: int = 20) -> Tensor:
+    """Lists as a result is to be served: on its input, without what it denies, without what a user has.
+
+    Args:
+        result: The outcome of a request to a recommender.
+        user_id: [n] users.
+        top_k: Length of the lists.
+
+    Returns:
+        [n, top_k] items, best first; -1 where there is no candidate left.
+
+    Raises:
+        InputError: Unknown users, or a result of another task.
+
+    Example:
+        >>> from graphforget.testing import tiny_case
+        >>> lists = recommend(tiny_case("recommendation").unlearn("mask", "items"), [0, 1], top_k=18)
+        >>> bool(torch.isin(lists, torch.tensor([2, 9])).any())
+        False
+    """
+    from graphforget.tasks.recommendation_serving import recommend as ranked
+
+    if result.task.output_kind != "ranking":
+        raise InputError(f"recommend ranks items for users; the result is of task '{result.task.name}'.")
+    return ranked(result.task, result.model, result.data, user_id, top_k=top_k, deny=result.serving.deny)
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """Items that came back.
+
+    Attributes:
+        model: The model with room for them, everything else as it was.
+        data: The data with the items under their new ids: content, and no interaction.
+        task: The task, for models of the new size.
+        new_ids: The new id of every item by its old one.
+    """
+
+    model: nn.Module
+    data: Any
+    task: Task
+    new_ids: Mapping[int, int]
+
+
+def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
+    """Take forgotten items back, as if they had never been there: under new ids, with their content and nothing else.
+
+    Tables of users stay, tables of items grow by one row per item, drawn as a fresh model draws it. The old slots stay empty, so
+    nothing of the past can be read through them. What the items were is read from the first data; their interactions are not.
+    The restored data are a new beginning: they know nothing of what was forgotten before.
+
+    Args:
+        result: A result that forgot the items.
+        items: [n] their old ids.
+        seed: Seed of the fresh rows.
+
+    Raises:
+        InputError: Items that were not forgotten or are only suspended, or a model that cannot grow.
+
+    Example:
+        >>> from graphforget.testing import tiny_case
+        >>> restored = restore(tiny_case("recommendation").unlearn("row_reset", "items"), [9])
+        >>> restored.new_ids, restored.data.num_items, restored.model.item_embedding.weight.shape[0]
+        ({9: 20}, 21, 21)
+    """
+    from graphforget.interactions import Interactions, add_items
+    from graphforget.models.resize import resized
+
+    first, data = result.split.lineage.data, result.split.retain_data
+    if not isinstance(data, Interactions):
+        raise InputError(f"restore takes back items of a recommender; the result is of task '{result.task.name}'.")
+    if result.serving.context == "original":
+        raise InputError("nothing was forgotten, the items are only suspended: serve result.original on result.split.data again.")
+    ids = as_ids(items, "item")
+    unknown = ids[ids >= data.num_items]
+    if len(unknown) or bool(data.alive_items[ids].any()):
+        raise InputError(f"items {show_ids(unknown if len(unknown) else ids[data.alive_items[ids]])} were not forgotten.")
+    attributes = {
+        name: [[one.values[v] for v in one.pairs[one.pairs[:, 0] == item, 1].tolist()] for item in ids.tolist()]
+        for name, one in first.attributes.items()
+        if name in data.attributes
+    }
+    grown, slots = add_items(
+        data,
+        len(ids),
+        features={name: table[ids] for name, table in first.features.items()},
+        attributes=attributes,
+        item_names=None if first.item_names is None else [first.item_names[item] for item in ids.tolist()],
+    )
+    model = resized(result.model, slots, seed=seed)
+    task = copy.copy(result.task)
+    if task.build is None:
+        task.template = model  # the old template makes models of the old size
+    new = torch.arange(data.num_items, grown.num_items).tolist()
+    return Restored(model, grown, task, dict(zip(ids.tolist(), new, strict=True)))
 
 
 def run(

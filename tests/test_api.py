@@ -109,3 +109,99 @@ def test_a_method_that_cannot_says_why():
     case = tiny_case("image_classification")
     with pytest.raises(UnsupportedError, match="this task has no input graph"):
         graphforget.unlearn(case.model(), case.data, case.requests["samples"], task=case.task, method="unlink")
+
+
+# ---- operators of recommenders ------------------------------------------------------------------------------------
+def places(task, model, data, pairs):
+    """Mean share of the items that rank below the item of each pair for its user."""
+    from graphforget.metrics.recommendation import pair_ranks, rank_percentile
+
+    scores = task.score_all(model, data, pairs[:, 0])
+    rows = torch.stack([torch.arange(len(pairs)), pairs[:, 1]], 1)
+    return float(rank_percentile(*pair_ranks(scores, rows)).mean())
+
+
+def test_suspend_changes_what_is_served_and_can_be_lifted():
+    from graphforget.api import recommend, suspend
+
+    case = tiny_case("recommendation")
+    model = case.model()
+    result = suspend(model, case.data, case.requests["items"], task=case.task)
+    assert result.method == "mask" and result.serving.deny["item"].tolist() == [2, 9] and result.changed_parameters == ()
+    assert weights_digest(result.original) == weights_digest(model) and result.split.data is case.data
+    served = recommend(result, range(24), top_k=5)
+    assert served.shape == (24, 5) and not torch.isin(served, torch.tensor([2, 9])).any()
+    with pytest.raises(InputError, match="recommend ranks items"):
+        recommend(tiny_case("link_prediction").unlearn("unlink", "nodes"), [0])
+    forgotten = graphforget.unlearn(result.original, case.data, case.requests["items"], task=case.task, method="row_reset")
+    assert forgotten.changed_parameters
+
+
+def test_a_restored_item_ranks_like_one_that_was_never_seen():
+    from graphforget.api import restore
+
+    case = tiny_case("recommendation")
+    result = case.unlearn("row_reset", "items")
+    takers = result.split.removed[result.split.removed[:, 1] == 9]
+    before = places(case.task, case.model(), case.data, takers)
+    after = []
+    for seed in range(20):
+        restored = restore(result, [9], seed=seed)
+        assert restored.new_ids == {9: 20} and not restored.data.alive_items[9] and restored.data.alive_items[20]
+        new = torch.stack([takers[:, 0], torch.full((len(takers),), 20)], 1)
+        after.append(places(restored.task, restored.model, restored.data, new))
+    assert before > 0.9 and abs(sum(after) / 20 - 0.5) < 0.15
+    assert torch.equal(restored.model.item_embedding.weight[:20], result.model.item_embedding.weight)
+    assert not (restored.data.splits["train"][:, 1] == 20).any()
+
+
+def test_restored_data_can_be_trained_on_and_forgotten_again():
+    from graphforget.api import restore
+    from graphforget.interactions import Interactions
+    from graphforget.models import VBPR
+    from graphforget.requests import DeletionRequest
+    from graphforget.tasks import Recommendation
+
+    tiny = tiny_case("recommendation").data
+    data = Interactions.create(
+        tiny.splits,
+        num_users=24,
+        num_items=20,
+        features={"text": torch.eye(20)},
+        attributes={"owner": [f"o{item % 3}" for item in range(20)]},
+        item_names=[f"name {item}" for item in range(20)],
+    )
+    task = Recommendation(template=VBPR(24, 20, data.modalities, dim=4))
+    model = task.new_model(data, seed=0)
+    result = graphforget.unlearn(
+        model, data, DeletionRequest.items(data.items_with("owner", "o1")), task=task, method="row_reset"
+    )
+    restored = restore(result, [1, 4])
+    assert restored.new_ids == {1: 20, 4: 21} and restored.data.item_names[20:] == ("name 1", "name 4")
+    assert restored.data.items_with("owner", "o1").tolist() == [20, 21]
+    assert torch.equal(restored.data.features["text"][20:], torch.eye(20)[[1, 4]])
+    again = graphforget.unlearn(restored.model, restored.data, DeletionRequest.items([21]), task=restored.task, method="retrain")
+    assert again.model.num_items == 22 and not again.data.alive_items[21]
+    assert task.template.num_items == 20  # the caller's task is as it was
+
+
+def test_restore_refuses_what_was_not_forgotten_and_models_that_cannot_grow():
+    from graphforget.api import restore
+    from graphforget.models import EASE
+    from graphforget.tasks import Recommendation
+
+    case = tiny_case("recommendation")
+    result = case.unlearn("row_reset", "items")
+    with pytest.raises(InputError, match="items 3 were not forgotten"):
+        restore(result, [2, 3])
+    with pytest.raises(InputError, match="items 77 were not forgotten"):
+        restore(result, [77])
+    with pytest.raises(InputError, match="only suspended"):
+        restore(case.unlearn("mask", "items"), [2])
+    with pytest.raises(InputError, match="restore takes back items"):
+        restore(tiny_case("link_prediction").unlearn("unlink", "nodes"), [2])
+    task = Recommendation(build=lambda d: EASE(d.num_users, d.num_items))
+    ease = task.new_model(case.data, seed=0)
+    task.fit(ease, case.data, seed=0)
+    with pytest.raises(InputError, match="EASE cannot grow"):
+        restore(graphforget.unlearn(ease, case.data, case.requests["items"], task=task, method="retrain"), [2])

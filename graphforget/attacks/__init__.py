@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from graphforget.attacks import link_stealing, membership
+from graphforget.attacks import link_stealing, membership, recommendation
 from graphforget.attacks.link_stealing import link_stealing_attack, matched_non_edges, pair_distances
 from graphforget.attacks.membership import confidence_attack, lira, membership_figures, rmia
+from graphforget.attacks.recommendation import matched_strangers, same_entity_attack
 from graphforget.base.attack import AttackRecord
 
-ATTACKS: dict[str, AttackRecord] = {record.name: record for record in membership.RECORDS + link_stealing.RECORDS}
+ATTACKS: dict[str, AttackRecord] = {
+    record.name: record for record in membership.RECORDS + link_stealing.RECORDS + recommendation.RECORDS
+}
 
 __all__ = [
     "ATTACKS",
@@ -15,7 +18,9 @@ __all__ = [
     "link_stealing_attack",
     "lira",
     "matched_non_edges",
+    "matched_strangers",
     "membership_figures",
     "pair_distances",
     "rmia",
+    "same_entity_attack",
 ]

@@ -23,6 +23,7 @@ class Tags:
         needs_layers: Whether named layers are required.
         needs_inputs: Whether editable inputs are required.
         needs_entity_rows: Whether ``model.entity_rows()`` is required.
+        needs_gradients: Whether the model must have parameters to take gradients of (one solved in closed form has none).
         guarantee: ``exact``, ``certified`` or ``empirical``.
         exact_reference: For exact methods: equal to ``retrain`` or to its ``own`` preparation on retained data (case C25).
         state_after: What a second request finds: ``exact``, ``stale`` or ``recomputed`` state (case C6).
@@ -42,6 +43,7 @@ class Tags:
     needs_layers: bool = False
     needs_inputs: bool = False
     needs_entity_rows: bool = False
+    needs_gradients: bool = False
     guarantee: Literal["exact", "certified", "empirical"] = "empirical"
     exact_reference: Literal["retrain", "own"] | None = None
     state_after: Literal["exact", "stale", "recomputed"] = "recomputed"

@@ -155,6 +155,10 @@ class Unlearner(ABC):
                 reasons.append("the served model is an ensemble of shards; use the method that made it")
             if tags.needs_entity_rows and not callable(getattr(model, "entity_rows", None)):
                 reasons.append(f"{type(model).__name__} does not say which rows belong to an entity (entity_rows())")
+            if tags.needs_gradients and next(model.parameters(), None) is None:
+                reasons.append(
+                    f"{type(model).__name__} has no parameters to train: use 'retrain', or a method for models in closed form"
+                )
             if tags.needs_layers and not task.layer_names(model):
                 reasons.append(f"no layer was found in {type(model).__name__}: pass layers=[...] to the task")
         return reasons

@@ -1,7 +1,8 @@
-"""``graphforget unlearn``: a saved model and a request file in, a new model folder out."""
+"""``graphforget unlearn``: a saved model and a request in, a new model folder out."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from graphforget.base import UnlearnResult
 from graphforget.cli.common import DataOptions, Force, Json, ModelClass, key_values, print_json, progress
 from graphforget.exceptions import InputError
+from graphforget.requests import DeletionRequest, Target
 
 Options = Annotated[
     list[str] | None,
@@ -20,13 +22,28 @@ RecipeOptions = Annotated[
     typer.Option("--recipe", "-r", metavar="KEY=VALUE", help="How the model was trained (epochs, lr, ...), as gold will be."),
 ]
 
+Ids = Annotated[str | None, typer.Option(metavar="ID,ID,...", help="Instead of a request file: ids, e.g. 3,17.")]
+ItemsWith = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ATTRIBUTE=VALUE", help="All items with a value of an attribute, e.g. publisher=Ballantine; may be repeated."
+    ),
+]
+
 
 def unlearn(
     model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or an earlier result.")],
     data: Annotated[str, typer.Option(help="Dataset, or a .npz / .safetensors file, as before any deletion.")],
-    request: Annotated[Path, typer.Option(help='Request file, e.g. {"targets": [{"kind": "edge", "ids": [[0, 1]]}]}.')],
     out: Annotated[Path, typer.Option(help="Folder for the result.")],
-    task: Annotated[str, typer.Option(help="What the model is for; see `graphforget list tasks`.")] = "link_prediction",
+    request: Annotated[
+        Path | None, typer.Option(help='Request file, e.g. {"targets": [{"kind": "edge", "ids": [[0, 1]]}]}.')
+    ] = None,
+    items: Ids = None,
+    users: Ids = None,
+    items_with: ItemsWith = None,
+    task: Annotated[
+        str | None, typer.Option(help="Default: link_prediction, or recommendation where items or users are named.")
+    ] = None,
     method: Annotated[str, typer.Option(help="How to forget; see `graphforget list methods`.")] = "auto",
     option: Options = None,
     recipe: RecipeOptions = None,
@@ -41,12 +58,14 @@ def unlearn(
     from graphforget.pipeline.saved import unlearn_saved
 
     check_out(out, force, model)
+    named = [("item", items), ("user", users)]
+    asked = make_request(request, {kind: ids for kind, ids in named if ids is not None}, items_with or [])
     with progress() as show:
         result = unlearn_saved(
             model,
             data,
-            request,
-            task=task,
+            asked,
+            task=task or ("link_prediction" if request is not None else "recommendation"),
             method=method,
             params=key_values(option, "-o"),
             recipe=key_values(recipe, "-r"),
@@ -66,6 +85,39 @@ def unlearn(
         for line in describe(result):
             typer.echo(line)
         typer.echo(f"saved:    {out}  (judge it with `graphforget evaluate {out} --data {data}`)")
+
+
+def make_request(file: Path | None, ids: Mapping[str, str], items_with: list[str]) -> Path | Callable[[Any], DeletionRequest]:
+    """The request of the command line: a file, or a function of the data where users and items are named.
+
+    Raises:
+        InputError: None or both of them, or a word that is no id or no ATTRIBUTE=VALUE.
+    """
+    if file is not None:
+        if ids or items_with:
+            raise InputError("give either --request, or --items, --users and --items-with; not both.")
+        return file
+    if not ids and not items_with:
+        raise InputError("say what to forget: --request FILE, or --items 3,17, --users 5, --items-with publisher=Ballantine.")
+    numbers: dict[str, list[int]] = {}
+    for kind, text in ids.items():
+        words = [word.strip() for word in text.split(",")]
+        if not all(word.isdecimal() for word in words):
+            raise InputError(f"--{kind}s takes ids with commas between them, for example --{kind}s 3,17; got '{text}'.")
+        numbers[kind] = [int(word) for word in words]
+    wanted = [text.partition("=")[::2] for text in items_with]
+    if not all(attribute.strip() and value.strip() for attribute, value in wanted):
+        raise InputError("--items-with takes ATTRIBUTE=VALUE, for example --items-with publisher=Ballantine.")
+
+    def from_data(data: Any) -> DeletionRequest:
+        targets = [Target(kind, numbers[kind]) for kind in numbers]  # type: ignore[arg-type]
+        for attribute, value in wanted:
+            if not hasattr(data, "items_with"):
+                raise InputError(f"--items-with needs data with item attributes; '{data.name}' has none.")
+            targets.append(Target("item", data.items_with(attribute.strip(), value.strip())))
+        return DeletionRequest(tuple(targets), note=" ".join(f"items with {text}" for text in items_with))
+
+    return from_data
 
 
 def check_out(out: Path, force: bool, model: Path | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from graphforget.registry import Registry, check_params
 
 _PYG = "graphforget.datasets.pyg:"
+_REC = "graphforget.datasets.rec_local:"
 _ENTRIES = {
     "digits": ("graphforget.datasets.embedded:digits", "handwritten digits as a nearest-neighbour graph; embedded"),
     "digits_images": ("graphforget.datasets.embedded:digits_images", "handwritten digits as 8 x 8 images; embedded"),
@@ -30,12 +31,31 @@ _ENTRIES = {
     "amazon_ratings": (_PYG + "amazon_ratings", "product ratings, heterophilous, 10 splits"),
     "questions": (_PYG + "questions", "user interactions, heterophilous, 10 splits"),
     "ml_100k": ("graphforget.datasets.interactions:ml_100k", "MovieLens 100K, films liked by users, for recommendation"),
+    "tastes": ("graphforget.datasets.rec_synthetic:tastes", "synthetic tastes with two modalities, for recommendation; embedded"),
+    "tiktok": (_REC + "tiktok", "TikTok videos with image and audio features, for recommendation"),
+    "amazon_baby": (_REC + "amazon_baby", "Amazon Baby, 5-core, for recommendation"),
+    "amazon_beauty": (_REC + "amazon_beauty", "Amazon Beauty in time order, with categories and brands, for recommendation"),
+    "citeulike_a": (_REC + "citeulike_a", "CiteULike papers with tags, for recommendation"),
+    "ml_1m": (_REC + "ml_1m", "MovieLens 1M, split of RecEraser, for recommendation"),
+    "book_crossing": (_REC + "book_crossing", "books with title, author, publisher and year, for recommendation"),
+    "gowalla": (_REC + "gowalla", "Gowalla check-ins, split of LightGCN, for recommendation"),
 }
 DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()})
 DESCRIPTIONS: dict[str, str] = {name: text for name, (_, text) in _ENTRIES.items()}
-_EXPORTS = {"split_edges": "splits", "stratified": "splits"}
+_EXPORTS = {
+    "split_edges": "splits",
+    "stratified": "splits",
+    "from_frame": "rec_formats",
+    "read_interactions": "rec_formats",
+    "read_mmrec": "rec_formats",
+    "read_recbole": "rec_formats",
+    "split_by_time": "rec_splits",
+    "split_leave_one_out": "rec_splits",
+    "split_per_user": "rec_splits",
+    "text_features": "rec_text",
+}
 
-__all__ = ["DATASETS", "DESCRIPTIONS", "load", "split_edges", "stratified"]
+__all__ = ["DATASETS", "DESCRIPTIONS", "load", *_EXPORTS]
 
 
 def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) -> Any:
@@ -44,7 +64,7 @@ def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) ->
     Raw files are looked for in ``GRAPHFORGET_DATA`` (read only), then in the cache, then downloaded as PyTorch Geometric does.
 
     Args:
-        name: See :data:`DATASETS`.
+        name: See :data:`DATASETS`; hyphens count as underscores.
         task: What to split for, e.g. ``"link_prediction"``; by default the dataset's first task.
         seed: Seed of the split, where the dataset has no public one.
         **params: Parameters of the dataset, e.g. ``num_neighbors`` of digits.
@@ -57,7 +77,7 @@ def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) ->
         >>> load("karate").num_nodes
         34
     """
-    maker = DATASETS[name]
+    maker = DATASETS[name if name in DATASETS or not isinstance(name, str) else name.replace("-", "_")]
     check_params(maker, params, f"dataset '{name}'")
     return maker(task=task, seed=seed, **params)
 

@@ -6,13 +6,16 @@ import contextlib
 import io
 import urllib.request
 import zipfile
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from graphforget import seed as seeds
 from graphforget.base import content_digest
 from graphforget.datasets.embedded import check_task
+from graphforget.datasets.rec_local import find_folder
+from graphforget.datasets.rec_splits import split_per_user
+from graphforget.datasets.rec_text import text_features
 from graphforget.exceptions import InputError
 from graphforget.home import data_root, home, write_bytes
 from graphforget.interactions import Interactions
@@ -23,7 +26,7 @@ _USERS, _ITEMS, _RATINGS = 943, 1682, 100_000
 _DIGEST = "5177247ca25e2e872fbf8d31bd6434eb00c61d870b4695f83bba5fc4213e7d05"
 
 
-def ml_100k(*, task: str | None = None, seed: int = 0, min_rating: int = 4) -> Interactions:
+def ml_100k(*, task: str | None = None, seed: int = 0, min_rating: int = 4, content: bool = False) -> Interactions:
     """MovieLens 100K as implicit feedback: 943 users, 1,682 films; a rating of at least ``min_rating`` is an interaction.
 
     Each user's interactions are split 80 / 10 / 10 at random; the first of the shuffled ones is always a training one.
@@ -36,46 +39,33 @@ def ml_100k(*, task: str | None = None, seed: int = 0, min_rating: int = 4) -> I
         task: ``"recommendation"``.
         seed: Seed of the split.
         min_rating: Lowest rating, 1 to 5, that counts.
+        content: Also read ``items.tsv`` from a local folder ``ml-100k``: the attributes ``genre``, ``year`` and ``title``, and
+            features ``"text"`` made of title and genres.
 
     Raises:
-        InputError: A rating out of range, a file that is not the published one, or a download that failed.
+        InputError: A rating out of range, a file that is not the published one or not there, or a download that failed.
     """
     check_task("ml_100k", task, ("recommendation",))
     if min_rating not in (1, 2, 3, 4, 5):
         raise InputError(f"min_rating must be 1, 2, 3, 4 or 5, got {min_rating!r}.")
     rows = _ratings()
     pairs = rows[rows[:, 2] >= min_rating, :2]
-    return Interactions.create(split_per_user(pairs, seed=seed), num_users=_USERS, num_items=_ITEMS, name="ml_100k")
+    splits, known = split_per_user(pairs, seed=seed), _content() if content else {}
+    return Interactions.create(splits, num_users=_USERS, num_items=_ITEMS, name="ml_100k", **known)
 
 
-def split_per_user(pairs: Tensor, *, seed: int = 0, train: float = 0.8, val: float = 0.1) -> dict[str, Tensor]:
-    """Every user's interactions shared out at random to ``train``, ``val`` and ``test``; each user keeps one in ``train``.
-
-    Args:
-        pairs: [n, 2] rows (user, item).
-        seed: Seed of the shuffle.
-        train: Share of training interactions.
-        val: Share of validation interactions; the rest is for test.
-
-    Raises:
-        InputError: Bad shares.
-
-    Example:
-        >>> parts = split_per_user(torch.tensor([[0, i] for i in range(10)] + [[1, 3]]))
-        >>> {part: len(rows) for part, rows in parts.items()}
-        {'train': 9, 'val': 1, 'test': 1}
-    """
-    if not (0 < train < 1 and 0 <= val < 1 and train + val <= 1):
-        raise InputError(f"train and val must be shares with a sum of at most 1, got train={train} and val={val}.")
-    # Sorted first, so that the split depends on the interactions and not on the order of the file.
-    pairs = torch.unique(pairs, dim=0)
-    pairs = pairs[torch.randperm(len(pairs), generator=seeds.generator(seed))]
-    pairs = pairs[torch.argsort(pairs[:, 0], stable=True)]
-    count = torch.bincount(pairs[:, 0])
-    place = torch.arange(len(pairs)) - (count.cumsum(0) - count)[pairs[:, 0]]
-    share = place.double() / count[pairs[:, 0]]
-    first, second = (place == 0) | (share < train), share < train + val - 1e-9
-    return {"train": pairs[first], "val": pairs[~first & second], "test": pairs[~first & ~second]}
+def _content() -> dict[str, Any]:
+    """Attributes and features out of ``items.tsv``: item (from 1), title, year, genres."""
+    path = find_folder("ml-100k") / "items.tsv"
+    try:
+        lines = path.read_text("utf-8").rstrip("\n").split("\n")[1:]
+        rows = {int(number) - 1: rest for number, *rest in (line.split("\t") for line in lines)}
+        titles, years, genres = zip(*(rows[item] for item in range(_ITEMS)))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"'{path}' cannot be read as the films of MovieLens 100K ({error}).") from None
+    words = [f"{title} {genre}" for title, genre in zip(titles, genres)]
+    attributes = {"title": titles, "year": years, "genre": [tuple(genre.split()) for genre in genres]}
+    return {"attributes": attributes, "features": {"text": text_features(words)}}
 
 
 def _ratings() -> Tensor:

@@ -13,6 +13,8 @@ import torch
 from graphforget.base import UnlearnResult, weights_digest
 from graphforget.evaluation.gold import gold_models
 from graphforget.evaluation.panel import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
+from graphforget.evaluation.ranking_rows import RankingEvidence
+from graphforget.evaluation.relearning import Relearning, relearning_rows
 from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
 from graphforget.evaluation.verdict import TOLERANCE, judge
 from graphforget.exceptions import InputError
@@ -31,6 +33,7 @@ def evaluate(
     cache: bool = True,
     cache_key: str | None = None,
     original_seed: int | None = None,
+    relearning: Relearning | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Report:
     """Measure how far unlearned models are from models retrained without the data.
@@ -44,6 +47,7 @@ def evaluate(
         cache: Whether gold models may come from, and go to, the cache.
         cache_key: A name for the model's code where its source cannot be read.
         original_seed: The original's training seed, so that no gold shares it.
+        relearning: Also measure how fast deleted examples are learned again, by these settings.
         progress: ``progress(number, count, "trained" | "cached")`` per gold model.
 
     Returns:
@@ -94,27 +98,48 @@ def evaluate(
     # Several seeds of a method may start from several originals; each is compared with its own.
     before = {weights_digest(original.model): original}
     starts = [before.setdefault(weights_digest(m), Judged("original", "original", None, m)) for m in map(_start, several)]
-    for one in [*before.values(), *controls[1:], *judged_golds, *artefacts]:
+    everyone = [*before.values(), *controls[1:], *judged_golds, *artefacts]
+    for one in everyone:
         score(task, split, subsets, one)
+    ranked = RankingEvidence(task, split, everyone, judged_golds) if task.output_kind == "ranking" else None
 
     rows: list[Row] = []
     for one in controls + artefacts + judged_golds:
-        rows += utility_rows(task, split, one)
+        start = starts[artefacts.index(one)] if one in artefacts else original
+        rows += utility_rows(task, split, one) if ranked is None else ranked.rows(one, start)
         rows += distance_rows(task, subsets, one, judged_golds)
         if split.forget_source == "removed":  # altered and affected examples are in gold's training data: nothing was deleted
             rows += privacy_rows(task, subsets, one, judged_golds)
-            rows += literature_rows(task, subsets, one, starts[artefacts.index(one)] if one in artefacts else original)
+            rows += literature_rows(task, subsets, one, start)
         rows += cost_rows(one, gold_cpu)
-    rows += floor_rows(task, subsets, judged_golds)
+    learned: list[dict[str, Any]] = []
+    if relearning is not None and len(split.removed) > 1:
+        models = [original, *artefacts, *judged_golds]
+        more, learned = relearning_rows(task, split, original.model, models, judged_golds, relearning)
+        rows += more
+    rows += floor_rows(task, subsets, judged_golds) + ([] if ranked is None else ranked.floor())
 
     by_method: dict[str, list[Judged]] = {}
     for artefact in artefacts:
         by_method.setdefault(artefact.method, []).append(artefact)
     verdicts = {
-        method: judge(task, subsets, group, judged_golds, margin=margin, tolerance=tolerance, deleted=split.forget_source)
+        method: judge(
+            task,
+            subsets,
+            group,
+            judged_golds,
+            margin=margin,
+            tolerance=tolerance,
+            deleted=split.forget_source,
+            further=[] if ranked is None else ranked.checks(group),
+        )
         for method, group in by_method.items()
     }
     meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
+    if ranked is not None:
+        meta["relative_gaps"] = ranked.facts
+    if relearning is not None:
+        meta["relearning"] = learned
     return Report(
         rows,
         next(iter(verdicts.values())) if len(verdicts) == 1 else None,
@@ -174,6 +199,7 @@ def _artefact(result: UnlearnResult) -> Judged:
         seconds=sum(r.cost.seconds for r in chain),
         facts=facts,
         data=result.split.data,
+        deny=result.serving.deny,
     )
 
 

@@ -6,6 +6,7 @@ so that no figure contains the noise of a redrawn negative.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +84,7 @@ class Judged:
         seconds: Cost, where it is known.
         facts: Further cost figures.
         data: For models served on the original input: the data that this is (in a sequence, what earlier requests left).
+        deny: What is masked when the model is served, by kind.
     """
 
     role: str
@@ -94,6 +96,7 @@ class Judged:
     seconds: float | None = None
     facts: dict[str, float] = field(default_factory=dict)
     data: Any = None
+    deny: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def served_data(split: ForgetSplit, judged: Judged, subset: Subset) -> Any:

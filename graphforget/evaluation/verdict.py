@@ -7,6 +7,7 @@ intervals over seeds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -38,6 +39,11 @@ _T95 = {
     20: 2.086,
     30: 2.042,
 }
+_MEMBERSHIP = {
+    f"same_{side}_auc{ending}": f"same-{side} membership AUC against {others}"
+    for side in ("item", "user")
+    for ending, others in (("", "held-out pairs"), ("_matched", "matched strangers"))
+}
 _NAMES = {"retained": "retained elements", "test": "test elements"}
 _DELETED = {
     "removed": "deleted elements",
@@ -55,6 +61,7 @@ def judge(
     margin: float,
     tolerance: float | None,
     deleted: str = "removed",
+    further: Sequence[Check] = (),
 ) -> Verdict:
     """Judge one artefact (one model) or one method (several seeds of it).
 
@@ -66,6 +73,7 @@ def judge(
         margin: Allowed multiple of the gold-to-gold gap, fixed before the run.
         tolerance: Added to the margin, in probability; default 0.002.
         deleted: What the subset ``deleted`` holds: the split's ``forget_source``.
+        further: Checks of the task's own kind of evidence, such as membership within items; two golds or more.
     """
     extra = TOLERANCE if tolerance is None else tolerance
     names = [name for name in PRIMARY if name in subsets]
@@ -98,6 +106,7 @@ def judge(
         checks.append(Check("mean_abs_dp", name, value, low, high, floor, allowed, signed, outcome, direction))  # type: ignore[arg-type]
     if "deleted" in names:
         checks.append(_shift(task, subsets["deleted"], artefacts, golds, extra))
+    checks += further
     return Verdict(
         _label(checks),
         _sentences(checks, len(golds), len(artefacts), _NAMES | {"deleted": _DELETED.get(deleted, _DELETED["removed"])}),
@@ -190,6 +199,8 @@ def _sentences(checks: list[Check], num_golds: int, num_seeds: int, names: dict[
 def _times(check: Check) -> str:
     if check.metric == "signed_dp":
         return f"mean shift {check.value:+.3f}, retrained models' seeds explain ±{check.margin:.3f}"
+    if check.metric in _MEMBERSHIP:
+        return f"{_MEMBERSHIP[check.metric]} {check.value:+.3f} from gold's, retrained models' seeds explain ±{check.margin:.3f}"
     if check.floor < EXACT:
         return f"|Δp| {check.value:.4f}, retrained models agree exactly"
     return f"|Δp| {check.value:.3f}, {check.value / check.floor:.1f} times the gap between retrained models"

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graphforget.graphs.pairs import ascending, canonical_pairs, neighbour_lists, pair_keys, unpaired
 from graphforget.kernels import SparseGraph
+from graphforget.kernels.csr import offsets, spans
 
 if TYPE_CHECKING:
     from graphforget.graphs.part import Part
@@ -99,12 +100,12 @@ class Kept:
         if self.simple and self.symmetric:
             return self._by_source
         target, source = unpaired(ascending(pair_keys(self.edge_index.flip(0).t(), self.num_nodes)), self.num_nodes)
-        return SparseGraph(_offsets(target, self.num_nodes), source)
+        return SparseGraph(offsets(torch.bincount(target, minlength=self.num_nodes)), source)
 
     @cached_property
     def _by_source(self) -> SparseGraph:
         # Where every edge has its reverse, the lists of targets by source are the lists of sources by target.
-        return SparseGraph(_offsets(self.edge_index[0], self.num_nodes), self.edge_index[1])
+        return SparseGraph(offsets(torch.bincount(self.edge_index[0], minlength=self.num_nodes)), self.edge_index[1])
 
     @cached_property
     def loop_entries(self) -> Tensor:
@@ -122,18 +123,10 @@ class Kept:
         return self.incoming.row.long() * self.num_nodes + self.incoming.col
 
 
-def _offsets(rows: Tensor, num_rows: int) -> Tensor:
-    rowptr = torch.zeros(num_rows + 1, dtype=torch.long)
-    torch.cumsum(torch.bincount(rows, minlength=num_rows), 0, out=rowptr[1:])
-    return rowptr
-
-
 def places(ordered: Tensor, keys: Tensor) -> Tensor:
     """Positions of all copies of some keys among ascending ones."""
     first = torch.searchsorted(ordered, keys)
-    counts = torch.searchsorted(ordered, keys, right=True) - first
-    start = torch.repeat_interleave(first - (counts.cumsum(0) - counts), counts)
-    return torch.arange(len(start)) + start
+    return spans(first, offsets(torch.searchsorted(ordered, keys, right=True) - first))
 
 
 def contains(ordered: Tensor, keys: Tensor) -> Tensor:

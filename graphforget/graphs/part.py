@@ -66,6 +66,7 @@ def take_part(
     force: Tensor | None = None,
     generator: torch.Generator | None = None,
     whole_from: float | None = None,
+    mirror: bool = False,
 ) -> GraphData:
     """The part of a graph in which some nodes can be computed by a model of ``hops`` layers.
 
@@ -85,6 +86,8 @@ def take_part(
         force: Positions in ``data.incoming`` of entries which a row that is read must hold, drawn or not.
         generator: CPU generator of the draws.
         whole_from: From this share of the entries on, read the whole graph: taking most of it costs more than it saves.
+        mirror: In an undirected graph, list every entry in both directions, for a model that reads edges against their
+            direction or counts degrees of sources.
 
     Returns:
         A graph with ``part`` set; features, labels, liveness and splits are those of its slots (splits: of its core).
@@ -146,9 +149,15 @@ def take_part(
         num_entries=graph.num_edges if outer is None else outer.num_entries,
         pairs=None if pairs is None else canonical_pairs(position[pairs], data.undirected, len(ids)),
     )
+    source = graph.col[entries]
+    if mirror and data.undirected:  # rows that were read have both directions already
+        lone = torch.ones(data.num_nodes, dtype=torch.bool)
+        lone[rows] = False
+        lone = lone[source]
+        source, target = torch.cat([source, target[lone]]), torch.cat([target, source[lone]])
     return replace(
         data,
-        edge_index=sorted_edges(torch.stack([position[graph.col[entries]], position[target]]), len(ids)),
+        edge_index=sorted_edges(torch.stack([position[source], position[target]]), len(ids)),
         num_nodes=len(ids),
         x=None if data.x is None else take_rows(data.x, ids),
         y=None if data.y is None else data.y[ids],

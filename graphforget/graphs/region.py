@@ -17,6 +17,7 @@ from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import take_rows
 from graphforget.graphs.pairs import neighbour_lists
 from graphforget.kernels import SparseGraph
+from graphforget.kernels.csr import slices
 from graphforget.kernels.sampling import expand
 from graphforget.requests import show_ids
 
@@ -51,7 +52,7 @@ def hop_distance(graph: GraphData | Tensor, seeds: Any, max_hops: int | None = N
     hops = 0
     while len(frontier) and (max_hops is None or hops < max_hops):
         hops += 1
-        found = _neighbours_of(rowptr, col, frontier)
+        found = col[slices(rowptr, frontier)[1]]
         frontier = torch.unique(found[distance[found] < 0])
         distance[frontier] = hops
     return distance
@@ -155,9 +156,3 @@ def _seeds(seeds: Any, num_nodes: int) -> Tensor:
     if len(unknown):
         raise InputError(f"unknown nodes {show_ids(unknown)}: the graph has nodes 0 to {num_nodes - 1}.")
     return ids
-
-
-def _neighbours_of(rowptr: Tensor, col: Tensor, nodes: Tensor) -> Tensor:
-    start, counts = rowptr[nodes], rowptr[nodes + 1] - rowptr[nodes]
-    first = counts.cumsum(0) - counts
-    return col[torch.arange(int(counts.sum())) + torch.repeat_interleave(start - first, counts)]

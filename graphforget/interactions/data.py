@@ -1,16 +1,19 @@
-"""Interactions: who took what. Implicit feedback as (user, item) pairs; ids never move."""
+"""Interactions: who took what, and what the items are. Implicit feedback as (user, item) pairs; ids never move."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
+from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
+from graphforget.registry import nearest
 from graphforget.requests import Lineage, as_ids, show_ids
 
 
@@ -46,13 +49,27 @@ class Positives:
         """Number of items per user, [num_users]."""
         return self.rowptr.diff()
 
+    @cached_property
+    def _filter(self) -> tuple[Tensor, int]:
+        """A bitmap over hashed keys with 16 to 32 places per pair, and the mask of its size: it settles most look-ups."""
+        mask = 2 ** min(max(5 + len(self.keys).bit_length(), 10), 28) - 1
+        bitmap = torch.zeros(mask + 1, dtype=torch.bool)
+        bitmap[_hash(self.keys, mask)] = True
+        return bitmap, mask
+
     def contains(self, user_id: Tensor, item_id: Tensor) -> Tensor:
         """Whether each pair is among them, bool [n]."""
         if not len(self.keys):
             return torch.zeros(user_id.shape, dtype=torch.bool)
         wanted = user_id * self.num_items + item_id
-        found = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
-        return self.keys[found] == wanted
+        bitmap, mask = self._filter
+        found = bitmap[_hash(wanted, mask)]
+        maybe = found.nonzero().view(-1)  # true pairs, and the few others that share a place with one
+        if len(maybe):
+            asked = wanted[maybe]
+            place = torch.searchsorted(self.keys, asked).clamp(max=len(self.keys) - 1)
+            found[maybe] = self.keys[place] == asked
+        return found
 
     def of(self, user_id: Tensor) -> Tensor:
         """Pairs (position in ``user_id``, item) of these users, [m, 2]: what a ranked list must leave out."""
@@ -60,6 +77,10 @@ class Positives:
         rows = torch.repeat_interleave(torch.arange(len(user_id)), count)
         within = torch.arange(len(rows)) - torch.repeat_interleave(count.cumsum(0) - count, count)
         return torch.stack([rows, self.items[start[rows] + within]], 1)
+
+
+def _hash(keys: Tensor, mask: int) -> Tensor:
+    return ((keys * 2_654_435_761) >> 16) & mask  # multiplicative hashing: consecutive keys land far apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +95,11 @@ class Interactions:
         alive_items: [num_items] bool; False for forgotten items.
         name: For reports.
         lineage: Set on retained data.
+        features: Item features by modality, each [num_items, F] float32; NaN in rows of forgotten items and of items that lack
+            the modality.
+        attributes: What else is known of items, e.g. ``publisher``; see :class:`~graphforget.interactions.ItemAttribute`.
+        user_names: The users' own names by id, where they have some; they are no part of the digest.
+        item_names: The items' own names by id, likewise.
 
     Example:
         >>> data = Interactions.create({"train": [[0, 0], [0, 1], [1, 2]], "test": [[1, 0]]})
@@ -88,6 +114,10 @@ class Interactions:
     alive_items: Tensor
     name: str = "interactions"
     lineage: Lineage | None = field(default=None, repr=False)
+    features: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    attributes: Mapping[str, ItemAttribute] = field(default_factory=dict, repr=False)
+    user_names: tuple[str, ...] | None = field(default=None, repr=False)
+    item_names: tuple[str, ...] | None = field(default=None, repr=False)
 
     @classmethod
     def create(
@@ -97,6 +127,10 @@ class Interactions:
         num_users: int | None = None,
         num_items: int | None = None,
         name: str = "interactions",
+        features: Mapping[str, Any] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        user_names: Sequence[Any] | None = None,
+        item_names: Sequence[Any] | None = None,
     ) -> Interactions:
         """A validated container.
 
@@ -105,9 +139,14 @@ class Interactions:
             num_users: Number of users; by default the largest user id plus one.
             num_items: Number of items; by default the largest item id plus one.
             name: For reports.
+            features: Item features by modality, each [num_items, F]; a row of NaN where an item lacks the modality.
+            attributes: By name, one value (or a list of values, or None) per item, or an ``ItemAttribute``.
+            user_names: The users' own names, [num_users].
+            item_names: The items' own names, [num_items].
 
         Raises:
-            InputError: No training pairs, a wrong shape or type, ids out of range, or a pair in two parts.
+            InputError: No training pairs, a wrong shape or type, ids out of range, a pair in two parts, or features, attributes
+                or names that do not fit the items.
         """
         if not isinstance(splits, Mapping) or "train" not in splits:
             raise InputError(
@@ -131,20 +170,36 @@ class Interactions:
                     f"the interactions name {what} {largest}, but num_{what}s is {size}: ids must lie in 0..{size - 1}."
                 )
             sizes.append(largest + 1 if size is None else int(size))
-        unique, counts = torch.unique(every, dim=0, return_counts=True)
-        if bool((counts > 1).any()):
+        keys = (every[:, 0] * sizes[1] + every[:, 1]).sort().values
+        twice = torch.unique(keys[1:][keys[1:] == keys[:-1]])
+        if len(twice):
+            pairs_twice = torch.stack([twice // sizes[1], twice % sizes[1]], 1)
             raise InputError(
-                f"interactions {show_ids(unique[counts > 1])} are in more than one split: "
-                f"keep each pair in one of {', '.join(clean)}."
+                f"interactions {show_ids(pairs_twice)} are in more than one split: keep each pair in one of {', '.join(clean)}."
             )
+        alive_users, alive_items = (torch.ones(size, dtype=torch.bool) for size in sizes)
         return cls(
-            clean, sizes[0], sizes[1], torch.ones(sizes[0], dtype=torch.bool), torch.ones(sizes[1], dtype=torch.bool), name
+            clean,
+            sizes[0],
+            sizes[1],
+            alive_users,
+            alive_items,
+            name,
+            features=as_item_features(features or {}, sizes[1], alive_items),
+            attributes=as_attributes(attributes or {}, sizes[1]),
+            user_names=_names("user", user_names, sizes[0]),
+            item_names=_names("item", item_names, sizes[1]),
         )
 
     @property
     def positives(self) -> Positives:
         """Training items per user. Built anew on every access; ``Recommendation.context`` keeps it."""
         return Positives.from_pairs(self.splits["train"], self.num_users, self.num_items)
+
+    @property
+    def modalities(self) -> dict[str, int]:
+        """Width of every feature table by modality, sorted by name: what a model that reads features is built with."""
+        return {name: table.size(1) for name, table in sorted(self.features.items())}
 
     def part(self, name: str) -> Tensor:
         """Pairs of a part, [n, 2]; empty where there is none."""
@@ -158,14 +213,36 @@ class Interactions:
         """Whether both ends of each pair exist, bool [n]."""
         return self.alive_users[pairs[:, 0]] & self.alive_items[pairs[:, 1]]
 
+    def items_with(self, attribute: str, value: str) -> Tensor:
+        """Ids of the live items with a value of an attribute: one request for "everything of this publisher".
+
+        Raises:
+            InputError: An unknown attribute or value; the nearest are listed.
+        """
+        if attribute not in self.attributes:
+            known = nearest(attribute, list(self.attributes)) if self.attributes else "it has none."
+            raise InputError(f"'{self.name}' has no item attribute '{attribute}': {known}")
+        return self.attributes[attribute].items_of(value)
+
     def with_lineage(self, lineage: Lineage | None) -> Interactions:
         """The same content with another past."""
         return replace(self, lineage=lineage)
 
     @cached_property
     def _digest(self) -> str:
-        return content_digest(dict(self.splits), self.num_users, self.num_items, self.alive_users, self.alive_items)
+        known = {name: (one.pairs, one.values) for name, one in self.attributes.items()}
+        return content_digest(
+            dict(self.splits), self.num_users, self.num_items, self.alive_users, self.alive_items, dict(self.features), known
+        )
 
     def digest(self) -> str:
         """Content digest (sha256)."""
         return self._digest
+
+
+def _names(what: str, names: Sequence[Any] | None, size: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if len(names) != size:
+        raise InputError(f"{what}_names has {len(names)} names, but there are {size} {what}s.")
+    return tuple(str(name) for name in names)

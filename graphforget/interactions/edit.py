@@ -40,11 +40,18 @@ def remove_users(data: Interactions, ids: Any) -> Interactions:
     check_entities(data, rows, "user")
     alive = data.alive_users.clone()
     alive[rows] = False
-    return replace(data, alive_users=alive, splits={part: pairs[alive[pairs[:, 0]]] for part, pairs in data.splits.items()})
+    return replace(
+        data,
+        alive_users=alive,
+        splits={part: pairs[alive[pairs[:, 0]]] for part, pairs in data.splits.items()},
+        user_names=_without_names(data.user_names, rows),
+    )
 
 
 def remove_items(data: Interactions, ids: Any) -> Interactions:
     """The same slots without these items and every interaction with them, in every part.
+
+    Their features become NaN and their attributes unknown; their own names go.
 
     Raises:
         InputError: Unknown or already forgotten items.
@@ -53,7 +60,16 @@ def remove_items(data: Interactions, ids: Any) -> Interactions:
     check_entities(data, rows, "item")
     alive = data.alive_items.clone()
     alive[rows] = False
-    return replace(data, alive_items=alive, splits={part: pairs[alive[pairs[:, 1]]] for part, pairs in data.splits.items()})
+    gone = torch.zeros_like(alive)
+    gone[rows] = True
+    return replace(
+        data,
+        alive_items=alive,
+        splits={part: pairs[alive[pairs[:, 1]]] for part, pairs in data.splits.items()},
+        features={name: table.masked_fill(gone.view(-1, 1), float("nan")) for name, table in data.features.items()},
+        attributes={name: one.without(gone) for name, one in data.attributes.items()},
+        item_names=_without_names(data.item_names, rows),
+    )
 
 
 def remove_pairs(data: Interactions, pairs: Any) -> Interactions:
@@ -78,3 +94,10 @@ def remove_pairs(data: Interactions, pairs: Any) -> Interactions:
     if bool(missing.any()):
         raise InputError(f"unknown interactions {show_ids(rows[missing])}: they are in no part of '{data.name}'.")
     return replace(data, splits={part: p[~torch.isin(data.keys(p), keys)] for part, p in data.splits.items()})
+
+
+def _without_names(names: tuple[str, ...] | None, rows: Tensor) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    gone = set(rows.tolist())
+    return tuple("" if number in gone else name for number, name in enumerate(names))

@@ -233,12 +233,19 @@ def sddmm(graph: SparseGraph, a: Tensor, b: Tensor, *, backend: str | None = Non
         [E].
 
     Raises:
-        InputError: Sizes do not fit.
+        InputError: Sizes or types do not fit.
+
+    Example:
+        >>> graph = SparseGraph.from_edge_index(torch.tensor([[0, 1], [1, 0]]), num_nodes=2)
+        >>> sddmm(graph, torch.eye(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).tolist()
+        [3.0, 2.0]
     """
     if a.dim() != 2 or b.dim() != 2 or (a.size(0), b.size(0)) != graph.shape or a.size(1) != b.size(1):
         raise InputError(
             f"a and b must be [{graph.num_rows}, d] and [{graph.num_cols}, d], got {tuple(a.shape)} and {tuple(b.shape)}."
         )
+    if a.dtype != b.dtype or not a.is_floating_point():
+        raise InputError(f"a and b must be of one floating-point type, got {a.dtype} and {b.dtype}.")
     return SDDMM.apply(graph.pattern, a, b, check_backend(backend) or forced())
 
 

@@ -53,15 +53,31 @@ def row_count(rowptr: Tensor, bits: Tensor) -> Tensor:
     return count_before(bits).index_select(0, rowptr).diff()
 
 
+def offsets(counts: Tensor) -> Tensor:
+    """Where each of some runs begins when they stand one after the other, and where the last one ends: [n + 1], of their type."""
+    marks = counts.new_zeros(counts.numel() + 1)
+    torch.cumsum(counts, 0, out=marks[1:])
+    return marks
+
+
+def extent(rowptr: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """First entry and number of entries of some rows, of the type of ``rowptr``."""
+    start = rowptr.index_select(0, rows)
+    return start, rowptr.index_select(0, rows.long() + 1) - start
+
+
+def spans(start: Tensor, marks: Tensor) -> Tensor:
+    """``start[i]``, ``start[i] + 1``, ... for as many as there are between ``marks[i]`` and ``marks[i + 1]``; [k] int64."""
+    total = int(marks[-1])
+    shift = torch.repeat_interleave((start - marks[:-1]).long(), marks.diff().long(), output_size=total)
+    return shift.add_(torch.arange(total, device=start.device))
+
+
 def slices(rowptr: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Entries of some rows, in the given order: marks [len(rows) + 1] between them, and their positions [k] int64."""
-    start = rowptr.index_select(0, rows)
-    count = rowptr.index_select(0, rows.long() + 1) - start
-    marks = torch.zeros(rows.numel() + 1, dtype=rowptr.dtype, device=rowptr.device)
-    torch.cumsum(count, 0, out=marks[1:])
-    total = int(marks[-1])
-    shift = torch.repeat_interleave((start - marks[:-1]).long(), count.long(), output_size=total)
-    return marks, torch.arange(total, device=rowptr.device) + shift
+    start, count = extent(rowptr, rows)
+    marks = offsets(count)
+    return marks, spans(start, marks)
 
 
 def check_positions(values: Tensor, limit: int, name: str = "rows") -> None:

@@ -152,7 +152,8 @@ def drop_positions(graph: SparseGraph, positions: Tensor) -> SparseGraph:
 def settle(graph: SparseGraph) -> None:
     """Write an edited graph out: its arrays, and its transpose where its base has one."""
     edit = graph._edit
-    assert edit is not None
+    if edit is None:  # another thread was quicker
+        return
     base, keep = edit.base, torch.ones(edit.base.num_edges, dtype=torch.bool, device=edit.base.device)
     keep[edit.dropped] = False
     if base.weighted:

@@ -20,8 +20,8 @@ class SparseGraph:
     self-loops and its normalisation are computed on first use and kept, so that no epoch pays for them twice.
 
     Args:
-        rowptr: [num_rows + 1] int64 or int32; entries of row i are ``rowptr[i] .. rowptr[i + 1]``.
-        col: [E] integers of the same type.
+        rowptr: [num_rows + 1] int64 or int32; entries of row i are ``rowptr[i] .. rowptr[i + 1]``. From 0 to E, never falling.
+        col: [E] integers of the same type, below ``num_cols``. Neither is looked through here: :meth:`from_edge_index` does.
         weight: [E] floating point, or None where every entry is 1. May require gradients.
         num_cols: Number of columns; by default the graph is square.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.kernels.backends import forced
+from graphforget.kernels.csr import extent, offsets, spans
 from graphforget.kernels.graph import SparseGraph
 
 
@@ -64,11 +65,9 @@ def row_entries(graph: SparseGraph, rows: Tensor) -> tuple[Tensor, Tensor]:
     """
     rows = _check_rows(graph, rows)
     start, degree = _extent(graph, rows)
-    ptr = _offsets(degree)
+    ptr = offsets(degree)
     fast = _numba(graph)
-    if fast is not None:
-        return ptr, torch.from_numpy(fast.spans(start.numpy(), ptr.numpy()))
-    return ptr, _spans(start, degree, ptr)
+    return ptr, spans(start, ptr) if fast is None else torch.from_numpy(fast.spans(start.numpy(), ptr.numpy()))
 
 
 def sample_entries(
@@ -104,14 +103,14 @@ def sample_entries(
     large = degree > fanout
     # float64: 53 random bits, so that the bias of scaling to a degree is below 1e-9 for any row that fits in memory.
     draws = torch.rand(int(large.sum()), fanout, dtype=torch.float64, generator=generator)
-    ptr = _offsets(degree.clamp(max=fanout))
+    ptr = offsets(degree.clamp(max=fanout))
     fast = _numba(graph)
     if fast is not None:
         return ptr, torch.from_numpy(fast.sample(start.numpy(), degree.numpy(), ptr.numpy(), fanout, draws.numpy()))
     entries = torch.empty(int(ptr[-1]), dtype=torch.long, device=graph.device)
     small = ~large
-    whole = _offsets(degree[small])
-    entries[_spans(ptr[:-1][small], degree[small], whole)] = _spans(start[small], degree[small], whole)
+    whole = offsets(degree[small])
+    entries[spans(ptr[:-1][small], whole)] = spans(start[small], whole)
     places = ptr[:-1][large].unsqueeze(1) + torch.arange(fanout, device=graph.device)
     entries[places] = start[large].unsqueeze(1) + _floyd(degree[large], draws.to(graph.device))
     return ptr, entries
@@ -207,20 +206,8 @@ def _check_rows(graph: SparseGraph, rows: Tensor) -> Tensor:
 
 def _extent(graph: SparseGraph, rows: Tensor) -> tuple[Tensor, Tensor]:
     """First entry and number of entries of every listed row, int64."""
-    start = graph.rowptr[rows].long()
-    return start, graph.rowptr[rows + 1].long() - start
-
-
-def _offsets(counts: Tensor) -> Tensor:
-    ptr = counts.new_zeros(counts.numel() + 1)
-    torch.cumsum(counts, 0, out=ptr[1:])
-    return ptr
-
-
-def _spans(start: Tensor, counts: Tensor, ptr: Tensor) -> Tensor:
-    """``start[i] .. start[i] + counts[i]``, one after the other."""
-    total = int(ptr[-1])
-    return torch.arange(total, device=start.device) + torch.repeat_interleave(start - ptr[:-1], counts, output_size=total)
+    start, degree = extent(graph.rowptr, rows)
+    return start.long(), degree.long()
 
 
 def _floyd(degree: Tensor, draws: Tensor) -> Tensor:

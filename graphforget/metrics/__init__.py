@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from graphforget.base.metric import MetricRecord, collect_records
-from graphforget.metrics import cost, divergence, forgetting, gaps, ranks, relearning, representation, utility
+from graphforget.metrics import (
+    cost,
+    divergence,
+    forgetting,
+    gaps,
+    ranks,
+    recommendation,
+    recommendation_records,
+    relearning,
+    representation,
+    utility,
+)
 from graphforget.metrics.bootstrap import auc_interval, bootstrap_interval
 
 METRICS: dict[str, MetricRecord] = collect_records(
@@ -13,6 +24,7 @@ METRICS: dict[str, MetricRecord] = collect_records(
     divergence.RECORDS,
     ranks.RECORDS,
     representation.RECORDS,
+    recommendation_records.RECORDS,
     relearning.RECORDS,
     cost.RECORDS,
 )
@@ -26,6 +38,7 @@ __all__ = [
     "forgetting",
     "gaps",
     "ranks",
+    "recommendation",
     "relearning",
     "representation",
     "utility",

@@ -15,6 +15,15 @@ _TARGETS = {
     "mlp": "graphforget.models.vision.mlp:MLP",
     "cnn": "graphforget.models.vision.cnn:SmallCNN",
     "bprmf": "graphforget.models.recommender.bprmf:BPRMF",
+    "lightgcn": "graphforget.models.recommender.lightgcn:LightGCN",
+    "vbpr": "graphforget.models.recommender.vbpr:VBPR",
+    "mgcn": "graphforget.models.recommender.mgcn:MGCN",
+    "bm3": "graphforget.models.recommender.bm3:BM3",
+    "freedom": "graphforget.models.recommender.freedom:FREEDOM",
+    "lattice": "graphforget.models.recommender.lattice:LATTICE",
+    "mmgcn": "graphforget.models.recommender.mmgcn:MMGCN",
+    "ease": "graphforget.models.recommender.ease:EASE",
+    "ials": "graphforget.models.recommender.ials:IALS",
 }
 MODELS = Registry("model", _TARGETS)
 _CLASSES = {path.partition(":")[2]: path for path in _TARGETS.values()}

@@ -45,8 +45,9 @@ def find_data(spec: str, task: str, **options: Any) -> Any:
     """
     from graphforget.datasets import DATASETS, load
 
-    if spec in DATASETS:
-        return load(spec, task=task, **options)
+    name = spec.replace("-", "_")  # ml-1m is loaded as ml_1m
+    if name in DATASETS:
+        return load(name, task=task, **options)
     if Path(spec).suffix in SUFFIXES or Path(spec).exists():
         return read_data(spec)
     raise InputError(f"there is no dataset and no file '{spec}'; {nearest(spec, list(DATASETS))}")
@@ -83,9 +84,9 @@ def build_model(section: ModelSection, data: Any) -> nn.Module:
         raise InputError(f"model: cannot make '{section.class_ or section.name}' for data '{data.name}': {error}.") from None
 
 
-def _sizes(data: Any) -> dict[str, int]:
+def _sizes(data: Any) -> dict[str, Any]:
     """Sizes of the data under the names that models use."""
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Any] = {}
     x, classes = getattr(data, "x", None), int(getattr(data, "num_classes", 0) or 0)
     if x is not None and hasattr(data, "edge_index"):
         sizes |= {"in_channels": x.size(1)}
@@ -93,6 +94,8 @@ def _sizes(data: Any) -> dict[str, int]:
         sizes |= {"in_features": x[0].numel(), "image_size": x.size(-1), "in_channels": x.size(1) if x.dim() == 4 else 1}
     if classes:
         sizes |= {"num_classes": classes, "out_channels": classes}
+    if hasattr(data, "modalities"):
+        sizes["modalities"] = data.modalities
     for name in ("num_users", "num_items"):
         if hasattr(data, name):
             sizes[name] = int(getattr(data, name))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from graphforget.unlearners.select import choose_method
 def unlearn_saved(
     model: str | Path,
     data: str,
-    request: str | Path,
+    request: str | Path | Callable[[Any], DeletionRequest],
     *,
     task: str = "link_prediction",
     method: str = "auto",
@@ -44,7 +44,7 @@ def unlearn_saved(
     Args:
         model: Folder with ``model.safetensors`` and ``model.json``; a folder with ``result.json`` is continued.
         data: Dataset name or data file, before any deletion.
-        request: Request file.
+        request: Request file, or a function that makes the request from the data as they are before it.
         task: Name; for a saved result it must be the result's own.
         method: Name, or ``"auto"``.
         params: Parameters of the method.
@@ -63,7 +63,7 @@ def unlearn_saved(
         lookup("--method", METHODS, method)
         complete("-o", METHODS[method], params or {})
     check_device(device)
-    asked = DeletionRequest.load(request)
+    asked = None if callable(request) else DeletionRequest.load(request)
     folder = Path(model)
     if not folder.is_dir():
         raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
@@ -74,10 +74,13 @@ def unlearn_saved(
         before = load_result(folder, find_data(data, task, **(data_options or {})), task, model_class=model_class)
         the_task, current, served = before.task, before.split.retain_data, before.model
     else:
-        fields = complete("-r", Recipe, recipe or {}, known=recorded_recipe(folder, task) or asdict(task_class.default_recipe))
+        described = recorded_task(folder, task) or {"recipe": asdict(task_class.default_recipe)}
+        fields = complete("-r", Recipe, recipe or {}, known=described["recipe"])
         served, _ = load_model(folder, model_class=model_class)
-        the_task = task_for(task_class, served.eval(), Recipe(**fields))
+        the_task = task_for(task_class, served.eval(), Recipe(**fields), described)
         current = the_task.adopt(find_data(data, task, **(data_options or {})))
+    if asked is None:
+        asked = request(current)  # type: ignore[operator]
     split = the_task.split(current, asked)
     check_runs(the_task, served, current)
     key = choose_method(the_task, split.request, served) if method == "auto" else method
@@ -112,10 +115,11 @@ def load_results(
     return loaded + [load_result(folder, container, loaded[0].task) for folder in folders[1:]]
 
 
-def task_for(cls: type[Task], model: nn.Module, recipe: Recipe) -> Task:
-    """A task whose fresh models have the shape of a trained one."""
+def task_for(cls: type[Task], model: nn.Module, recipe: Recipe, described: Mapping[str, Any]) -> Task:
+    """A task whose fresh models have the shape of a trained one, with the parameters that it was trained with."""
     hops = len(default_layer_names(model)) if "num_hops" in accepted(cls) else 0
-    return TASKS.resolve(cls, Task, template=model, recipe=recipe, **({"num_hops": hops} if hops else {}))
+    params = {name: described[name] for name in accepted(cls) if name in described and name not in ("recipe", "layers")}
+    return TASKS.resolve(cls, Task, template=model, recipe=recipe, **({"num_hops": hops} if hops else {}) | params)
 
 
 def check_runs(task: Task, model: nn.Module, data: Any) -> None:
@@ -149,8 +153,8 @@ def read_history(folder: Path) -> FitLog | None:
         raise InputError(f"'{file}' is no training log ({type(error).__name__}); remove it, or train again.") from None
 
 
-def recorded_recipe(folder: Path, task: str) -> dict[str, Any] | None:
-    """The recipe beside a model that ``graphforget run`` trained (``task.json``), or None.
+def recorded_task(folder: Path, task: str) -> dict[str, Any] | None:
+    """The description of the task beside a model that ``graphforget run`` trained (``task.json``), or None.
 
     Raises:
         InputError: The file is damaged, or the model was trained for another task.
@@ -160,9 +164,9 @@ def recorded_recipe(folder: Path, task: str) -> dict[str, Any] | None:
         return None
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
-        name, recipe = described["name"], dict(described["recipe"])
+        name, _ = described["name"], dict(described["recipe"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"'{file}' is no record of a task ({type(error).__name__}); remove it, or train again.") from None
     if name != task:
         raise InputError(f"the model in '{folder}' was trained for task '{name}', not '{task}'; give --task {name}.")
-    return recipe
+    return described

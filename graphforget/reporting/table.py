@@ -39,6 +39,7 @@ SUBSET_NAMES = {
     "hop2": "Neighbours (2 hops)",
     "far": "Far (over 2 hops)",
     "twins": "Unseen links near it",
+    "lists": "Served lists",
     "all": "Whole run",
 }
 SUBSET_ORDER = ("deleted", "retained", "test", "hop1", "hop2", "far", "twins")
@@ -156,6 +157,8 @@ def primary_columns(report: Report) -> list[Column]:
         Column("signed", "signed Δp deleted", "signed_dp", "deleted"),
         Column("JS del", "JS deleted", "js", "deleted", True),
         Column("MIA AUC", "Membership AUC", "mia_auc", "deleted"),
+        Column("item MIA", "Same-item membership AUC", "same_item_auc_matched", "deleted"),
+        Column("user MIA", "Same-user membership AUC", "same_user_auc_matched", "deleted"),
         Column("seconds", "Seconds", "seconds", None),
     ]
     return [column for column in columns if any(_matches(row, column) for row in report.rows)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphforget.base import Batch
 from graphforget.exceptions import InputError
@@ -107,6 +108,48 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
 def takes_ids(forward: Callable[..., Any]) -> bool:
     """Whether a ``forward`` wants the stable ids of its rows."""
     return "n_id" in inspect.signature(forward).parameters
+
+
+def check_reach(model: nn.Module, num_hops: int, undirected: bool) -> None:
+    """Refuse a model that reads what a part of the graph may lack: further than the task says, or against directed edges.
+
+    Counted are stacks of convolutions (``convs`` and ``num_layers``, as ours and PyG's have) and PyG's layers, with ``K`` or
+    ``num_layers`` where one of them takes several steps. Layers side by side cannot be told from layers in a row, so that a sum
+    of single layers above ``num_hops`` is a warning only.
+
+    Raises:
+        InputError: A stack or a layer takes more steps than ``num_hops``; or the graph is directed and a layer reads edges
+            against their direction, or degrees of sources.
+    """
+    name, stacks, layers, turned = type(model).__name__, [0], [0], ""
+    for module in model.modules():
+        steps = getattr(module, "num_layers", None)
+        if isinstance(steps, int) and hasattr(module, "convs"):
+            stacks.append(steps)
+        if any(base.__name__ == "MessagePassing" for base in type(module).__mro__):
+            spectral = type(module).__name__ == "ChebConv"  # its Laplacian counts the degrees of sources
+            steps = len(module.lins) - 1 if spectral else getattr(module, "K", steps)  # type: ignore[arg-type]
+            layers.append(steps if isinstance(steps, int) else 1)
+            if spectral or getattr(module, "flow", "source_to_target") != "source_to_target":
+                turned = type(module).__name__
+    if turned and not undirected:
+        raise InputError(
+            f"{name} reads directed edges backwards or counts the degrees of their sources ({turned}), and a part of the graph "
+            f"holds incoming edges: read the whole graph (scope='full', no eval_batch_size)."
+        )
+    advice = (
+        f"make the task with num_hops={max(*stacks, sum(layers))}, so that a part of the graph holds all that the model reads"
+    )
+    if max(*stacks, *layers) > num_hops:
+        raise InputError(
+            f"{name} takes {max(*stacks, *layers)} message-passing steps, more than the task's num_hops={num_hops}: {advice}."
+        )
+    if sum(layers) > num_hops:
+        warnings.warn(
+            f"{name} has {sum(layers)} message-passing layers and the task has num_hops={num_hops}. If they follow each other, "
+            f"outputs on a part of the graph are wrong: {advice}.",
+            stacklevel=3,
+        )
 
 
 # Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).

@@ -24,7 +24,7 @@ from graphforget.graphs import (
 )
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
-from graphforget.tasks.encoding import Encoding, GraphContext, takes_ids
+from graphforget.tasks.encoding import Encoding, GraphContext, check_reach, takes_ids
 from graphforget.tasks.local import local_split
 from graphforget.tasks.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.resolve import Change, resolve
@@ -154,9 +154,10 @@ class GraphTask(TrainableTask):
         batches = self._batches(view, generator=generator)
         if self.recipe.eval_batch_size is None:
             return batches
+        check_reach(model, self.num_hops, view.data.undirected)
         # Our own models are given the degrees of the whole graph; others count them, which is right one hop further in.
-        hops = self.num_hops if getattr(model, "accepts_sparse", False) else self.num_hops + 1
-        return exact_parts(batches, hops, self.recipe.eval_batch_size)
+        own = bool(getattr(model, "accepts_sparse", False))
+        return exact_parts(batches, self.num_hops + (0 if own else 1), self.recipe.eval_batch_size, mirror=not own)
 
     # ---- requests -----------------------------------------------------------------------------------------
     def resolve(self, data: GraphData, request: DeletionRequest) -> Change:

@@ -133,7 +133,7 @@ class LinkPrediction(GraphTask):
         live = self._memo.get(data, "live", (alive,), lambda: (alive if part is None else alive & part.core).nonzero().view(-1))
         edges = self._memo.get(data, "edges", (data.edge_index,), lambda: EdgeSet(pair_keys(data.pairs(), data.num_nodes)))
         if len(live) < 2:
-            raise InputError("negatives cannot be drawn: fewer than two nodes are left.")
+            raise InputError("negatives cannot be drawn: fewer than two nodes are left" + (" in the region." if part else "."))
         pairs = torch.empty((0, 2), dtype=torch.long)
         for _ in range(50):
             need = count - len(pairs)
@@ -151,6 +151,11 @@ class LinkPrediction(GraphTask):
             pairs = torch.cat([pairs, drawn.index_select(0, kept)])
         if len(pairs) >= count:
             return pairs
+        if part is not None:
+            raise InputError(
+                f"could not draw {count} non-edges: the nodes of the region are (nearly) all connected. Let others join with "
+                f"retain_sample=256, or use scope='full'."
+            )
         raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:

@@ -12,6 +12,7 @@ from graphforget.graphs import GraphData, pair_keys, take_part
 from graphforget.graphs.kept import contains, places
 from graphforget.kernels.sampling import expand, sample_entries
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
+from graphforget.tasks.encoding import check_reach
 from graphforget.tasks.resolve import Change, incident_pairs
 
 if TYPE_CHECKING:
@@ -54,11 +55,14 @@ def local_split(
         whose outputs can change; ``region_entries``, edge entries read; ``region_share``, of all entries of the graph.
 
     Raises:
-        InputError: Edges that derive from features, which cannot be rebuilt in a part.
+        InputError: Edges that derive from features, which cannot be rebuilt in a part; or a model that takes more steps
+            than L, or reads a directed graph against its edges.
     """
     data: GraphData = split.data
     if data.edge_rule is not None:
         raise InputError(f"the edges of '{data.name}' derive from its features, so any of them can move: use scope='full'.")
+    check_reach(model, task.num_hops, data.undirected)
+    own = bool(getattr(model, "accepts_sparse", False))  # such models take the degrees of the whole graph from us
     change = task.resolve(data, split.request)
     reached = _reached(change, fanout, generator)
     named = [change.nodes, change.pairs.reshape(-1), change.feature_nodes] + ([] if also is None else [also])
@@ -75,7 +79,7 @@ def local_split(
     part = take_part(
         data,
         core,
-        task.num_hops + (0 if getattr(model, "accepts_sparse", False) else 1),
+        task.num_hops + (0 if own else 1),
         fanout=fanout,
         sampled=torch.cat(sampled) if sampled else None,
         sampled_fanout=SAMPLE_FANOUT if fanout is None else min(fanout, SAMPLE_FANOUT),
@@ -83,6 +87,7 @@ def local_split(
         force=None if fanout is None else _forgotten_entries(change),
         generator=generator,
         whole_from=WHOLE_FROM if fanout is None else None,
+        mirror=not own and fanout is None,
     )
     assert part.part is not None
     entries, total = part.edge_index.size(1), part.part.num_entries

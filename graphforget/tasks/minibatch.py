@@ -22,17 +22,18 @@ from graphforget.graphs.part import take_part
 
 @dataclass(frozen=True)
 class Reading:
-    """How the part of a batch is taken: hops, entries per row (None: all of them) and the seed of the draw."""
+    """How the part of a batch is taken: hops, entries per row (None: all of them), seed of the draw, both directions or one."""
 
     hops: int
     fanout: tuple[int, ...] | None = None
     seed: int = 0
+    mirror: bool = False
 
     def part(self, data: GraphData, index: Tensor) -> tuple[GraphData, Tensor]:
         """The part around examples of ``data``, and their ids in it, shaped as ``index``."""
         # No example at all still needs a graph to be empty in: that of one node.
         core = torch.unique(index) if index.numel() else data.alive.nonzero().view(-1)[:1]
-        part = take_part(data, core, self.hops, fanout=self.fanout, generator=seeds.generator(self.seed))
+        part = take_part(data, core, self.hops, fanout=self.fanout, generator=seeds.generator(self.seed), mirror=self.mirror)
         assert part.part is not None
         return part, part.part.slots(whole_ids(data, index))
 
@@ -77,13 +78,14 @@ def sampled_parts(
         yield _read(batch, Reading(hops, tuple(fanout), seed))
 
 
-def exact_parts(batches: Iterable[Batch], hops: int, batch_size: int) -> Iterator[Batch]:
+def exact_parts(batches: Iterable[Batch], hops: int, batch_size: int, *, mirror: bool = False) -> Iterator[Batch]:
     """The rows of each batch, at most ``batch_size`` at a time and in order, in the part from which their outputs follow exactly.
 
     Args:
         batches: Batches of one graph.
         hops: Number of message-passing layers; one more for a model that counts degrees itself.
         batch_size: The most examples of a part.
+        mirror: See :func:`~graphforget.graphs.take_part`.
     """
     for batch in batches:
         for rows in torch.arange(len(batch)).split(batch_size):
@@ -93,7 +95,7 @@ def exact_parts(batches: Iterable[Batch], hops: int, batch_size: int) -> Iterato
                 inputs=None if batch.inputs is None else batch.inputs[rows],
                 extra={name: values[rows] for name, values in batch.extra.items()},
             )
-            yield _read(piece, Reading(hops))
+            yield _read(piece, Reading(hops, mirror=mirror))
 
 
 def _read(batch: Batch, reading: Reading) -> PartBatch:

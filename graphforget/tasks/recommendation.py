@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, Ensemble, Forward, Recipe, evaluating
+from graphforget.base import Batch, FitLog, Forward, Recipe, count_work
 from graphforget.exceptions import InputError
-from graphforget.interactions import Interactions, Positives, remove_items, remove_pairs, remove_users
-from graphforget.interactions.edit import check_entities
-from graphforget.metrics.utility import ndcg_at_k, recall_at_k, top_items
-from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View, show_ids
+from graphforget.interactions import InteractionGraph, Interactions, from_hetero
+from graphforget.interactions.convert import is_hetero
+from graphforget.requests import DeletionRequest, ForgetSplit, View
+from graphforget.tasks.recommendation_draws import drawn, fixed, other_items
+from graphforget.tasks.recommendation_fit import fit_closed_form
+from graphforget.tasks.recommendation_ranking import rank_users, scorer, summary
+from graphforget.tasks.recommendation_split import split_interactions
 from graphforget.tasks.trainable import Memo, TrainableTask, chunks, device_of, reduce
-
-_ROUNDS = 20  # rejection rounds before the free items of a user are listed one by one
-_USERS = 1024  # users ranked at once: bounds memory at _USERS x num_items scores
-_PRIME = 2_147_483_647  # 2^31 - 1: products of two residues fit in int64
-
-
-@dataclass(frozen=True, eq=False)
-class RankingContext:
-    """What is derived from interactions: training items per user and the items that exist.
-
-    Attributes:
-        positives: Training items per user.
-        live_items: Ids of items that are not forgotten, ascending.
-    """
-
-    positives: Positives
-    live_items: Tensor
 
 
 class Recommendation(TrainableTask):
@@ -48,11 +33,17 @@ class Recommendation(TrainableTask):
     generator (as in ``predict``) it is a fixed hash of the pair, the same in every batch, run and model.
 
     The model is any module with ``forward(user_id, item_id) -> [n]`` scores; ``score_all(user_id) -> [n, num_items]`` is
-    used for ranking where it is offered.
+    used for ranking where it is offered. A model with ``reads_graph`` (see
+    :class:`~graphforget.models.recommender.base.GraphRecommender`) is given the :meth:`context` of the data instead, and may
+    have a ``penalty`` and ``pair_losses`` of its own; ``has_input_graph`` then says so on the instance. One with
+    ``fit_closed_form`` is solved instead of trained.
 
     Args:
         top_k: Length of the ranked lists behind ``recall@k`` and ``ndcg@k``.
         l2: Coefficient of the regulariser.
+        negatives: Which items training draws the other item from: ``"live"``, all that exist, or ``"seen"``, those with a
+            training interaction, as MMRec does. Items without any are then not pushed down, which matters where they can be
+            recommended by their content.
         **kwargs: See :class:`~graphforget.base.Task`.
 
     Recipe: Adam (lr 0.005), batches of 2048 interactions, early stopping on validation recall.
@@ -71,111 +62,77 @@ class Recommendation(TrainableTask):
     kinds = frozenset({"user", "item", "interaction"})
     default_recipe = Recipe(epochs=100, lr=5e-3, batch_size=2048, patience=5)
 
-    def __init__(self, *, top_k: int = 20, l2: float = 1e-2, **kwargs: Any) -> None:
+    def __init__(self, *, top_k: int = 20, l2: float = 1e-2, negatives: Literal["live", "seen"] = "live", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if top_k < 1:
             raise InputError(f"top_k must be 1 or more, got {top_k}.")
         if l2 < 0:
             raise InputError(f"l2 must be 0 or more, got {l2}.")
-        self.top_k, self.l2 = top_k, l2
+        if negatives not in ("live", "seen"):
+            raise InputError(f"negatives must be 'live' or 'seen', got '{negatives}'.")
+        self.top_k, self.l2, self.negatives = top_k, l2, negatives
         self.monitor = f"recall@{top_k}"
         self._memo = Memo()
+        # Whether the model propagates along interactions: known from the template, or once data were split or a model was made.
+        self.has_input_graph = bool(getattr(self.template, "reads_graph", False))
+        self._model_known = self.template is not None or self.build is None
+
+    def new_model(self, data: Interactions, *, seed: int) -> nn.Module:
+        """See :meth:`TrainableTask.new_model`."""
+        model = super().new_model(data, seed=seed)
+        self.has_input_graph, self._model_known = bool(getattr(model, "reads_graph", False)), True
+        return model
 
     def describe(self) -> dict[str, Any]:
         """JSON-safe record of the task."""
-        return super().describe() | {"top_k": self.top_k, "l2": self.l2}
+        return super().describe() | {"top_k": self.top_k, "l2": self.l2, "negatives": self.negatives}
 
     def adopt(self, data: Any) -> Interactions:
-        """Containers pass through; a tensor of pairs [n, 2] becomes one with every pair in ``train``.
+        """Containers pass through; PyG's ``HeteroData`` and a tensor of pairs [n, 2], all for training, become one.
 
         Raises:
             InputError: Neither.
         """
         if isinstance(data, Interactions):
             return data
+        if is_hetero(data):
+            return from_hetero(data)
         if isinstance(data, Tensor):
             return Interactions.create({"train": data})
         raise InputError(
-            f"task '{self.name}' needs Interactions or a tensor of (user, item) pairs [n, 2], got "
+            f"task '{self.name}' needs Interactions or a tensor of (user, item) pairs [n, 2] or a HeteroData, got "
             f"{type(data).__name__}; see Interactions.create."
         )
 
-    def context(self, data: Interactions, device: torch.device | str = "cpu") -> RankingContext:
-        """Training items per user and live items, memoised with ``data``; index tables stay on the CPU."""
-        return self._memo.get(
-            data,
-            "context",
-            (data.splits["train"], data.alive_users, data.alive_items),
-            lambda: RankingContext(data.positives, data.alive_items.nonzero().view(-1)),
-        )
+    def context(self, data: Interactions, device: torch.device | str = "cpu") -> InteractionGraph:
+        """What is derived from ``data``, memoised with them: training items, propagation graph, features, item-item graphs.
+
+        After a deletion the nearest items found in the first data are edited instead of searched anew.
+        """
+        device = torch.device(device)
+        tensors = [data.splits["train"], data.alive_users, data.alive_items, *data.features.values()]
+        first = data.lineage.data if data.lineage is not None else None
+
+        def make() -> InteractionGraph:
+            return InteractionGraph(data, device, before=None if first is None else self.context(first, device))
+
+        return self._memo.get(data, ("context", device), tensors, make)
 
     # ---- requests -----------------------------------------------------------------------------------------
     def split(self, data: Interactions, request: DeletionRequest) -> ForgetSplit:
         """Forgotten users and items take all of their interactions with them, in every part.
 
         ``removed`` are the training pairs that go. ``affected`` are the training pairs that stay and share their user or
-        their item, and so a row of the model, with a removed one. Users who lose their last training item stay.
+        their item, and so a row of the model, with a removed one. Users who lose their last training item stay. For a model
+        that propagates along interactions the unlinked data lack the removed ones, while users, items and features stay.
 
         Raises:
             InputError: Unknown or already forgotten ids, or nothing left to retain.
         """
         self.check_kinds(request)
-        users, items = request.ids("user"), request.ids("item")
-        check_entities(data, users, "user")
-        check_entities(data, items, "item")
-        pairs = self._check_pairs(data, request.ids("interaction"))
-        dead_user, dead_item = ~data.alive_users, ~data.alive_items
-        dead_user[users], dead_item[items] = True, True
-        train = data.splits["train"]
-        ended = dead_user[train[:, 0]] | dead_item[train[:, 1]]
-        gone = ended | torch.isin(data.keys(train), data.keys(pairs))
-        if bool(gone.all()):
-            raise InputError("the request removes every training interaction: nothing would be left to retain.")
-        removed, retain = train[gone], train[~gone]
-        near = torch.isin(retain[:, 0], removed[:, 0]) | torch.isin(retain[:, 1], removed[:, 1])
-
-        def forget(lineage: Lineage) -> Interactions:
-            result = remove_pairs(data, pairs) if len(pairs) else data
-            result = remove_users(result, users) if len(users) else result
-            result = remove_items(result, items) if len(items) else result
-            return result.with_lineage(lineage)
-
-        deny = {kind: ids for kind, ids in (("user", users), ("item", items)) if len(ids)}
-        return ForgetSplit(
-            request=request,
-            data=data,
-            unlink="original",
-            forget=forget,
-            removed=removed,
-            altered=train[:0],
-            affected=retain[near],
-            retain=retain,
-            readable=~ended[gone],
-            deny=deny,
-            region=lambda: {
-                "users": torch.isin(torch.arange(data.num_users), removed[:, 0]) & ~dead_user,
-                "items": torch.isin(torch.arange(data.num_items), removed[:, 1]) & ~dead_item,
-            },
-        )
-
-    def _check_pairs(self, data: Interactions, pairs: Tensor) -> Tensor:
-        if not len(pairs):
-            return pairs
-        outside = (pairs[:, 0] >= data.num_users) | (pairs[:, 1] >= data.num_items)
-        if bool(outside.any()):
-            raise InputError(
-                f"unknown interactions {show_ids(pairs[outside])}: the data has users 0 to {data.num_users - 1} "
-                f"and items 0 to {data.num_items - 1}."
-            )
-        keys = data.keys(pairs)
-        missing = ~torch.isin(keys, torch.cat([data.keys(p) for p in data.splits.values()]))
-        if bool(missing.any()):
-            before = data.lineage.request.ids("interaction") if data.lineage else pairs[:0]
-            done = missing & (~data.alive(pairs) | torch.isin(keys, data.keys(before)))
-            if bool(done.any()):
-                raise InputError(f"interactions {show_ids(pairs[done])} are already forgotten.")
-            raise InputError(f"unknown interactions {show_ids(pairs[missing])}: they are in no part of '{data.name}'.")
-        return pairs
+        if not self._model_known:
+            self.new_model(data, seed=0)
+        return split_interactions(data, request, propagates=self.has_input_graph)
 
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
         """``hop1``: retained pairs that share a user or an item with a removed one; ``far``: the others."""
@@ -221,50 +178,17 @@ class Recommendation(TrainableTask):
             yield Batch(view.data, pairs[piece], y[piece], extra={"negatives": negatives[piece]})
 
     def draw_negatives(self, data: Interactions, pairs: Tensor, generator: torch.Generator) -> Tensor:
-        """For each pair a uniform live item that its user has no training interaction with, [n].
+        """For each pair a uniform item that its user has no training interaction with, [n]; see ``negatives``.
 
         Raises:
             InputError: A user has taken every item that exists.
         """
-        return self._negatives(data, pairs, lambda live, rows, _round: torch.randint(live, (len(rows),), generator=generator))
+        graph = self.context(data)
+        return other_items(graph, pairs, drawn(generator), graph.seen_items if self.negatives == "seen" else None)
 
     def fixed_negatives(self, data: Interactions, pairs: Tensor) -> Tensor:
         """Like :meth:`draw_negatives`, but a fixed function of the pair and the items that exist."""
-
-        def pick(live: int, rows: Tensor, round_: int) -> Tensor:
-            mixed = (rows[:, 0] * 1_000_003 + rows[:, 1] * 7_919 + round_ * 104_729 + 12_345) % _PRIME
-            for factor in (48_271, 69_621):  # two multiplicative congruential steps with a shift between them
-                mixed = (mixed * factor) % _PRIME
-                mixed = (mixed ^ (mixed >> 15)) % _PRIME
-            return mixed % live
-
-        return self._negatives(data, pairs, pick)
-
-    def _negatives(self, data: Interactions, pairs: Tensor, pick: Any) -> Tensor:
-        ctx = self.context(data)
-        live = ctx.live_items
-        chosen = torch.full((len(pairs),), -1, dtype=torch.long)
-        open_ = torch.arange(len(pairs))
-        for round_ in range(_ROUNDS):
-            if not len(open_):
-                return chosen
-            rows = pairs[open_]
-            drawn = live[pick(len(live), rows, round_)]
-            # The pair's own item may be free by now: a forgotten interaction read in the retained data.
-            free = ~ctx.positives.contains(rows[:, 0], drawn) & (drawn != rows[:, 1])
-            chosen[open_[free]] = drawn[free]
-            open_ = open_[~free]
-        for position in open_.tolist():
-            user, item = pairs[position]
-            taken = torch.cat([ctx.positives.of(user.view(1))[:, 1], item.view(1)])
-            rest = live[~torch.isin(live, taken)]
-            if not len(rest):
-                raise InputError(
-                    f"user {int(user)} has taken every item that exists, so no other item is left to rank below "
-                    f"item {int(item)}: drop that user, or give the data more items."
-                )
-            chosen[position] = rest[pick(len(rest), pairs[position].view(1, 2), _ROUNDS)]
-        return chosen
+        return other_items(self.context(data), pairs, fixed)
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
         """The reversed preference: the other item ranks above."""
@@ -272,6 +196,8 @@ class Recommendation(TrainableTask):
 
     # ---- model --------------------------------------------------------------------------------------------
     def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
+        if getattr(model, "reads_graph", False):
+            return self._forward_graph(model, batches, store)
         device, results = device_of(model), []
         for batch in batches:
             count, negative = len(batch), batch.extra["negatives"]
@@ -284,25 +210,57 @@ class Recommendation(TrainableTask):
                     f"forward(user_id, item_id) of {type(model).__name__} must return one score per pair, "
                     f"[{2 * count}]; got {got}."
                 )
-            margin = scores[:count] - scores[count:]
-            alive = batch.data.alive(batch.index) & batch.data.alive_items[negative]
-            if not bool(alive.all()):
-                margin = torch.where(alive.to(device), margin, float("nan"))
             rows = torch.arange(2 * count, device=device).view(2, count).t()
             names = list(store)
-            results.append(Forward(margin, store[names[-2]] if len(names) > 1 else None, dict(store), rows))
+            embeddings = store[names[-2]] if len(names) > 1 else None
+            results.append(Forward(self._margin(batch, scores), embeddings, dict(store), rows))
         return results
 
+    def _forward_graph(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
+        """One encoding of the graph, of the users and items that the batches name, serves all of them."""
+        device = device_of(model)
+        triples = torch.cat([torch.cat([b.index, b.extra["negatives"].view(-1, 1)], 1) for b in batches])
+        users, user_rows = torch.unique(triples[:, 0], return_inverse=True)
+        items, item_rows = torch.unique(triples[:, 1:], return_inverse=True)
+        encoded = model(self.context(batches[0].data, device), users.to(device), items.to(device))
+        count_work(encodings=1)
+        results, sizes = [], [len(batch) for batch in batches]
+        for batch, user, pair in zip(batches, user_rows.to(device).split(sizes), item_rows.to(device).split(sizes), strict=True):
+            item, negative = pair.unbind(1)
+            scores = encoded.pair_scores(user.repeat(2), torch.cat([item, negative]))
+            extra: dict[str, Any] = {"encoded": encoded, "rows": (user, item, negative)}
+            if callable(pair_losses := getattr(model, "pair_losses", None)):
+                extra["losses"] = pair_losses(encoded, user, item, batch.y.to(device))
+            table = getattr(encoded, "table", None)
+            rows = None if table is None else torch.stack([user, item + len(users)], 1)
+            results.append(Forward(self._margin(batch, scores), table, dict(store), rows, extra))
+        return results
+
+    def _margin(self, batch: Batch, scores: Tensor) -> Tensor:
+        """Scores [2n] of (u, i), then (u, j), as margins [n]; NaN where one of the three is forgotten."""
+        margin = scores[: len(batch)] - scores[len(batch) :]
+        alive = batch.data.alive(batch.index) & batch.data.alive_items[batch.extra["negatives"]]
+        return margin if bool(alive.all()) else torch.where(alive.to(margin.device), margin, float("nan"))
+
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
-        """Bayesian personalised ranking on margins."""
+        """Bayesian personalised ranking on margins, or the model's own loss per interaction where it has ``pair_losses``."""
+        if "losses" in forward.extra:
+            return reduce(forward.extra["losses"], reduction)
         y = batch.y.to(forward.outputs)
         return reduce(nn.functional.softplus(-y * forward.outputs), reduction)
 
     def penalty(self, model: nn.Module, forward: Forward, batch: Batch) -> Tensor:
-        """``l2 / 2`` times the mean squared norm of the rows of u, i and j; 0 for a model without ``entity_rows()``."""
+        """``l2 / 2`` times the mean squared norm of the rows of u, i and j; 0 for a model without ``entity_rows()``.
+
+        A model that reads the graph has its own: auxiliary terms, and the regulariser on the vectors that its paper says.
+        """
         total = forward.outputs.new_zeros(())
+        if not len(batch):
+            return total
+        if "encoded" in forward.extra:
+            return model.penalty(forward.extra["encoded"], *forward.extra["rows"], l2=self.l2)  # type: ignore[operator]
         entity_rows = getattr(model, "entity_rows", None)
-        if not callable(entity_rows) or self.l2 == 0 or not len(batch):
+        if not callable(entity_rows) or self.l2 == 0:
             return total
         ids = {"user": [batch.index[:, 0]], "item": [batch.index[:, 1], batch.extra["negatives"]]}
         parameters = dict(model.named_parameters())
@@ -312,6 +270,12 @@ class Recommendation(TrainableTask):
                 for one in ids.get(kind, ()):
                     total = total + table[(block.offset + block.stride * one).to(table.device)].square().sum()
         return self.l2 / 2 * total / len(batch)
+
+    def fit(self, model: nn.Module, data: Interactions, *, seed: int, **options: Any) -> FitLog:
+        """Train by the recipe (see :meth:`TrainableTask.fit`), or solve a model that offers ``fit_closed_form(data)``."""
+        if callable(getattr(model, "fit_closed_form", None)):
+            return fit_closed_form(self, model, data, seed=seed, **options)
+        return super().fit(model, data, seed=seed, **options)
 
     # ---- ranking ------------------------------------------------------------------------------------------
     def score_all(self, model: nn.Module, data: Interactions, user_id: Tensor) -> Tensor:
@@ -328,39 +292,31 @@ class Recommendation(TrainableTask):
         Returns:
             [n, num_items] on the CPU; NaN for forgotten users and items.
         """
-        live = self.context(data).live_items
-        if isinstance(model, Ensemble):
-            each = [self.score_all(member, data, user_id)[:, live].double() for member in model.members]
-            mean = torch.stack([(scores - scores.mean(1, keepdim=True)).sigmoid() for scores in each]).mean(0)
-            return torch.full((len(user_id), data.num_items), float("nan"), dtype=torch.double).index_copy(1, live, mean)
-        device = device_of(model)
-        with evaluating(model):
-            offered = getattr(model, "score_all", None)
-            if callable(offered):
-                scores = offered(user_id.to(device))[:, live.to(device)]
-            else:
-                pairs = torch.cartesian_prod(user_id, live).to(device)
-                scores = model(pairs[:, 0], pairs[:, 1]).view(len(user_id), len(live))
-        full = scores.new_full((len(user_id), data.num_items), float("nan"), device="cpu").index_copy(1, live, scores.cpu())
-        full[~data.alive_users[user_id]] = float("nan")
-        return full
+        return scorer(model, data, lambda device: self.context(data, device))(user_id)
+
+    def _ranked(self, model: nn.Module, view: View, length: int) -> list[tuple[Tensor, Tensor]]:
+        score = scorer(model, view.data, lambda device: self.context(view.data, device))
+        return rank_users(score, view.data, self.context(view.data).positives, view.index, length)[0]
 
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
         """``{"recall@20": ..., "ndcg@20": ...}``: means over users, every live item ranked, training items left out.
 
         Users without a training item are left out, as nothing was learned of them; NaN where no user remains.
         """
-        data, ctx = view.data, self.context(view.data)
-        users = torch.unique(view.index[:, 0])
-        users = users[ctx.positives.counts()[users] > 0]
-        recall, ndcg = [], []
-        held_out = Positives.from_pairs(view.index, data.num_users, data.num_items)
-        for block in users.split(_USERS):
-            ranked = top_items(self.score_all(model, data, block), self.top_k, exclude=ctx.positives.of(block))
-            recall.append(recall_at_k(ranked, held_out.of(block)))
-            ndcg.append(ndcg_at_k(ranked, held_out.of(block)))
-        nothing = torch.full((1,), float("nan"))
-        return {
-            f"recall@{self.top_k}": float(torch.cat([*recall] or [nothing]).mean()),
-            f"ndcg@{self.top_k}": float(torch.cat([*ndcg] or [nothing]).mean()),
-        }
+        return summary(self._ranked(model, view, self.top_k), self.top_k, brief=True)
+
+    def ranking(self, model: nn.Module, view: View, top_k: Sequence[int] = (5, 10, 20, 50)) -> dict[str, float]:
+        """Recall, precision, NDCG and MAP at several cut-offs, from one ranking; else as :meth:`utility`.
+
+        Args:
+            model: The model, or an ensemble.
+            view: Held-out interactions.
+            top_k: Cut-offs.
+
+        Raises:
+            InputError: A cut-off below 1.
+        """
+        if not top_k or min(top_k) < 1:
+            raise InputError(f"top_k must be cut-offs of at least 1, got {tuple(top_k)}.")
+        blocks = self._ranked(model, view, max(top_k))
+        return {name: value for k in top_k for name, value in summary(blocks, k).items()}

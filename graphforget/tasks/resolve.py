@@ -16,6 +16,7 @@ from graphforget.base import resolve_labels
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, canonical_pairs, k_hop, pair_keys
 from graphforget.graphs.kept import contains
+from graphforget.kernels.csr import slices
 from graphforget.requests import DeletionRequest, Target, show_ids
 
 
@@ -99,9 +100,8 @@ def carried(data: GraphData, pairs: Tensor) -> Tensor:
 def incident(data: GraphData, nodes: Tensor) -> tuple[Tensor, Tensor]:
     """(node, neighbour) of every edge at some nodes, in either direction, each once: two tensors [m]."""
     rowptr, col = data.neighbours
-    start, counts = rowptr[nodes], rowptr[nodes + 1] - rowptr[nodes]
-    at = torch.repeat_interleave(start - (counts.cumsum(0) - counts), counts)
-    return torch.repeat_interleave(nodes, counts), col[torch.arange(len(at)) + at]
+    marks, at = slices(rowptr, nodes)
+    return torch.repeat_interleave(nodes, marks.diff()), col[at]
 
 
 def incident_pairs(data: GraphData, nodes: Tensor) -> Tensor:

@@ -98,4 +98,5 @@ def test_bad_input():
 
 
 def test_records():
-    assert set(ATTACKS) == {"confidence", "rmia", "lira", "link_stealing"} and all(r.receives for r in ATTACKS.values())
+    expected = {"confidence", "rmia", "lira", "link_stealing", "same_item", "same_user"}
+    assert set(ATTACKS) == expected and all(r.receives for r in ATTACKS.values())

@@ -28,7 +28,9 @@ MINIMUM = {
     "unlink": 41,
 }
 # What may have nothing to say for a shipped method. Everything else must run wherever the method supports the task.
-MAY_NOT_APPLY = {"forgotten content unread", "exact", "declared frozen"}
+# Methods whose models no tiny case has; tests/unlearners/recommendation run the shipped checks on cases of theirs.
+OWN_CASES = {"ease_downdate", "ials_resolve"}
+MAY_NOT_APPLY = {"forgotten content unread", "exact", "declared frozen", "another method follows"}
 ONCE = {"construction", "tags", "refuses unsupported"}
 
 
@@ -79,7 +81,10 @@ def test_the_number_of_executed_checks(method):
 def test_every_parameter_set_for_tests_passes(method):
     """``test_params()[1:]`` are corners of a method; one task suffices for each."""
     cls = METHODS[method]
-    task = next(t for t in TINY_TASKS if supported(method, t))
+    task = next((t for t in TINY_TASKS if supported(method, t)), None)
+    if task is None:
+        assert method in OWN_CASES, f"'{method}' serves no tiny case"
+        pytest.skip("made for models in closed form: its own tests run the contract")
     for params in cls.test_params()[1:]:
         assert not check_unlearner(cls(**params), tasks=[task]).failed
 

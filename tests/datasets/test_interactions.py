@@ -1,4 +1,4 @@
-"""Interaction datasets: the per-user split, and MovieLens from local files."""
+"""MovieLens 100K: local files, the download and the cache."""
 
 from __future__ import annotations
 
@@ -9,40 +9,12 @@ import zipfile
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from graphforget.base import content_digest
 from graphforget.datasets import interactions, load
 from graphforget.exceptions import InputError
 
 needs_data = pytest.mark.skipif("GRAPHFORGET_DATA" not in os.environ, reason="needs the raw files")
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, max_size=60), st.integers(0, 99))
-def test_split_shares_out_everything_once_and_keeps_every_user_in_train(pairs, seed):
-    rows = torch.tensor(sorted(pairs))
-    parts = interactions.split_per_user(rows, seed=seed)
-    every = [tuple(row) for part in parts.values() for row in part.tolist()]
-    assert len(every) == len(set(every)) and set(every) == pairs
-    assert set(parts["train"][:, 0].tolist()) == {u for u, _ in pairs}
-    again = interactions.split_per_user(rows.flip(0), seed=seed)
-    assert all(torch.equal(parts[part], again[part]) for part in parts)  # the order of the file does not matter
-
-
-def test_split_shares():
-    rows = torch.cartesian_prod(torch.arange(3), torch.arange(20))
-    parts = interactions.split_per_user(rows)
-    assert {part: torch.bincount(p[:, 0]).tolist() for part, p in parts.items()} == {
-        "train": [16] * 3,
-        "val": [2] * 3,
-        "test": [2] * 3,
-    }
-    other = interactions.split_per_user(rows, seed=1)
-    assert not torch.equal(parts["train"], other["train"])
-    with pytest.raises(InputError, match="a sum of at most 1"):
-        interactions.split_per_user(rows, train=0.9, val=0.2)
 
 
 @needs_data

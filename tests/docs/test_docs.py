@@ -16,10 +16,20 @@ from graphforget.cli import app
 from graphforget.unlearners import METHODS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = sorted([*(DOCS / "tutorials").glob("*.md"), *(DOCS / "how-to").glob("*.md"), DOCS / "explanation" / "shadow-distill.md"])
+_RUN = [DOCS / "explanation" / f"{name}.md" for name in ("shadow-distill", "kernels")]
+PAGES = sorted([*(DOCS / "tutorials").glob("*.md"), *(DOCS / "how-to").glob("*.md"), *_RUN])
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
 # Every page's number of executed blocks, so that a block the pattern misses cannot hide.
-EXPECTED = {"first-deletion": 7, "own-model": 9, "which-method": 2, "honour-a-request": 8, "add-a-method": 2, "shadow-distill": 1}
+EXPECTED = {
+    "first-deletion": 7,
+    "licence-revoked": 8,
+    "own-model": 10,
+    "which-method": 2,
+    "honour-a-request": 8,
+    "add-a-method": 2,
+    "shadow-distill": 1,
+    "kernels": 3,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -190,6 +190,7 @@ def test_the_same_bits_twice():
         (lambda: spmm(rectangular(), torch.ones(4, 2).long()), "floating-point"),
         (lambda: spmm(rectangular(), torch.ones(4, 2), "median"), "'sum', 'mean', 'max' or 'min'"),
         (lambda: sddmm(rectangular(), torch.ones(4, 2), torch.ones(3, 2)), r"\[3, d\] and \[4, d\]"),
+        (lambda: sddmm(rectangular(), torch.ones(3, 2), torch.ones(4, 2).double()), "one floating-point type"),
         (lambda: spmm_rows(rectangular(), torch.ones(4, 2), torch.tensor([3])), r"rows must lie in 0\.\.2"),
         (lambda: spmm_rows(rectangular(), torch.ones(4, 2), torch.tensor([0]), "max"), "'sum' or 'mean'"),
         (lambda: masked_spmm(rectangular(), torch.ones(4, 2), torch.ones(4).bool()), r"one bool per entry \(5\)"),

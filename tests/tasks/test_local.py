@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch_geometric import nn as pyg
 from torch_geometric.nn import GCNConv
 
-from graphforget.base import Batch
+from graphforget.base import Batch, Recipe
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, KNNRule, both_directions, k_hop
 from graphforget.models import GAT, GCN, GIN, GraphSAGE
+from graphforget.models.gnn import accelerate
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import LinkPrediction, NodeClassification
 from graphforget.tasks import local as local_module
@@ -312,3 +315,80 @@ def test_one_hop_less_in_the_part_is_wrong(name, monkeypatch):
     batch = next(iter(task.batches(local.view("retain", on="retained"))))
     with pytest.raises(AssertionError, match="not close"):
         assert_same(task, model, batch, split.retain_data)
+
+
+class Stacked(torch.nn.Module):
+    """A user's model of single layers in a row."""
+
+    def __init__(self, *layers) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleList(layers)
+
+    def forward(self, x, edge_index):
+        for layer in self.layers:
+            x = layer(x, edge_index)
+        return x
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: GCN(4, 8, 3, num_layers=3),
+        lambda: pyg.GraphSAGE(4, 8, 3, 3),
+        lambda: Stacked(pyg.SGConv(4, 3, K=3)),
+        lambda: Stacked(pyg.ChebConv(4, 3, K=4)),
+        lambda: accelerate(Stacked(pyg.TAGConv(4, 3))),
+        lambda: Stacked(pyg.GatedGraphConv(4, 3)),
+        lambda: Stacked(pyg.SGConv(4, 3, K=3, flow="target_to_source")),
+    ],
+)
+def test_a_model_that_looks_further_than_the_task_is_refused(model):
+    data, model = shape("grid", 0), model()
+    near, right = NodeClassification(template=model), NodeClassification(template=model, num_hops=3)
+    asked = DeletionRequest.nodes([0])
+    with pytest.raises(InputError, match="takes 3 message-passing steps, more than the task's num_hops=2.*num_hops=3"):
+        near.local_split(near.split(data, asked), model)
+    cut = NodeClassification(template=model, recipe=Recipe(eval_batch_size=4))
+    with pytest.raises(InputError, match="takes 3 message-passing steps"):
+        cut.predict(model, cut.view(data, "val"))
+    cut = NodeClassification(template=model, recipe=Recipe(eval_batch_size=4), num_hops=3)
+    torch.testing.assert_close(cut.predict(model, cut.view(data, "val")), near.predict(model, near.view(data, "val")))
+    split = right.split(data, asked)
+    local, _ = right.local_split(split, model)
+    with torch.no_grad():
+        part, whole = (right.encode(model.eval(), d) for d in (local.retain_data, split.retain_data))
+    core = (local.retain_data.part.core & local.retain_data.alive).nonzero().view(-1)
+    wanted = whole.outputs[whole.context.rows(local.retain_data.part.ids[core])]
+    torch.testing.assert_close(part.outputs[part.context.rows(core)], wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_that_may_stand_side_by_side_give_a_warning():
+    data, task = shape("grid", 0), NodeClassification()
+    split = task.split(data, DeletionRequest.nodes([0]))
+    with pytest.warns(UserWarning, match="3 message-passing layers and the task has num_hops=2.*num_hops=3"):
+        task.local_split(split, Stacked(GCNConv(4, 4), GCNConv(4, 4), GCNConv(4, 3)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task.local_split(split, Stacked(GCNConv(4, 4), GCNConv(4, 3)))
+
+
+@pytest.mark.parametrize("layer", [pyg.ChebConv(4, 3, K=2), pyg.GCNConv(4, 3, flow="target_to_source")])
+@pytest.mark.parametrize("name", ["random", "star", "loops"])
+def test_layers_that_read_edges_backwards_are_exact_where_there_are_both_directions(layer, name):
+    data, model = shape(name, 1), Stacked(layer)
+    task = NodeClassification(template=model, num_hops=1, recipe=Recipe(eval_batch_size=3))
+    split = task.split(data, request("edges", data, 2))
+    local, _ = task.local_split(split, model)
+    assert_same(task, model, Batch(local.retain_data, local.retain, local.retain_data.y[local.retain]), split.retain_data)
+    whole = NodeClassification(template=model, num_hops=1).predict(model, task.view(data, "val"))
+    torch.testing.assert_close(task.predict(model, task.view(data, "val")), whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [pyg.ChebConv(4, 3, K=2), pyg.GCNConv(4, 3, flow="target_to_source")])
+def test_layers_that_read_directed_edges_backwards_are_refused(layer):
+    data, model = shape("directed", 1), Stacked(layer)
+    task = NodeClassification(template=model, num_hops=1, recipe=Recipe(eval_batch_size=3))
+    with pytest.raises(InputError, match="holds incoming edges: read the whole graph"):
+        task.local_split(task.split(data, request("edges", data, 2)), model)
+    with pytest.raises(InputError, match="holds incoming edges"):
+        task.predict(model, task.view(data, "val"))

@@ -193,6 +193,18 @@ def test_a_forgotten_pair_is_never_contrasted_with_itself():
     assert task.fixed_negatives(own.data, own.index).tolist() == [2, 0]
 
 
+def test_training_may_contrast_with_seen_items_only():
+    data = Interactions.create({"train": [[0, 0], [0, 1], [1, 2], [2, 0], [2, 1], [2, 2]], "test": [[1, 4]]}, num_items=6)
+    for name, items in (("live", {2, 3, 4, 5}), ("seen", {2})):
+        task = Recommendation(negatives=name)
+        drawn = {int(task.draw_negatives(data, torch.tensor([[0, 0]]), seeds.generator(seed))) for seed in range(60)}
+        assert drawn == items
+    assert {int(task.draw_negatives(data, torch.tensor([[2, 0]]), seeds.generator(seed))) for seed in range(60)} == {3, 4, 5}
+    assert task.describe()["negatives"] == "seen"
+    with pytest.raises(InputError, match="must be 'live' or 'seen'"):
+        Recommendation(negatives="all")
+
+
 def test_fixed_negatives_do_not_depend_on_the_batch(task, data):
     view = task.view(data, "test")
     whole = task.fixed_negatives(data, view.index)

@@ -48,6 +48,7 @@ class FineTune(Unlearner):
         key="finetune",
         summary="Continues training on the retained data from the original's weights.",
         citation="Jia et al., NeurIPS 2023 (baseline FT)",
+        needs_gradients=True,
         contexts=frozenset({"retained"}),
         reads_forget=False,
     )
@@ -83,6 +84,8 @@ class FineTune(Unlearner):
         if self.scope == "region":
             run, facts = localised(run, fanout=self.fanout, retain_sample=self.retain_sample)
         task, view = run.task, retain_view(run)
+        if not len(view):  # a step would be weight decay alone
+            return Outcome(info={"note": "the deletion changes no retained training example: the weights are unchanged", **facts})
         optimizer = make_adam(task, run.model, self.lr, weight_decay=None)
         epochs = recipe_epochs(task, self.epochs)
         for epoch in range(1, epochs + 1):

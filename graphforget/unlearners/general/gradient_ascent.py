@@ -47,6 +47,7 @@ class GradientAscent(Unlearner):
         key="gradient_ascent",
         summary="Climbs the loss of the forgotten examples.",
         citation="Golatkar et al., CVPR 2020 (NegGrad)",
+        needs_gradients=True,
         contexts=frozenset({"retained", "unlinked"}),
     )
 

@@ -55,6 +55,7 @@ class SalUn(Unlearner):
         key="salun",
         summary="Random labels on the forgotten examples, moving only the weights most salient for them.",
         citation="Fan et al., ICLR 2024",
+        needs_gradients=True,
         contexts=frozenset({"retained", "unlinked"}),
     )
 

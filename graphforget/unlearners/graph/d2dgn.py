@@ -94,6 +94,7 @@ class D2DGN(Unlearner):
         key="d2dgn",
         summary="Distils retained elements from the original and forgotten ones from a destroyer.",
         citation="Sinha et al., arXiv:2309.16173",
+        needs_gradients=True,
         contexts=frozenset({"retained", "unlinked", "original"}),
     )
 

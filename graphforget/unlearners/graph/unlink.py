@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 
 from torch import nn
 
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, count_work, evaluating
+from graphforget.base import Ensemble, FitLog, Outcome, Run, Tags, Task, Unlearner, count_work, evaluating
 from graphforget.graphs import GraphData
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
@@ -27,7 +27,8 @@ class Unlink(Unlearner):
 
     Args:
         scope: ``"full"`` or ``"region"``.
-        fanout: With ``scope="region"``: at most so many neighbours per node and hop, an approximation; None: exact.
+        fanout: With ``scope="region"``: at most so many neighbours per node and hop, an approximation; None: exact. Where a
+            deletion changes little, its error is larger than the change, and rows left as they were are nearer to the truth.
 
     Raises:
         InputError: A value is out of range.
@@ -57,6 +58,8 @@ class Unlink(Unlearner):
     ) -> list[str]:
         """Reasons against; a task without an input graph is one."""
         reasons = super().supports(task, request, model, history)
+        if self.scope == "region" and isinstance(model, Ensemble):
+            reasons.append("scope='region' renews the outputs of one encoder, and an ensemble has several: use scope='full'")
         return reasons if task.has_input_graph else [*reasons, "this task has no input graph"]
 
     def _unlearn(self, run: Run) -> Outcome | None:

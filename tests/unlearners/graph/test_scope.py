@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graphforget.base import Recipe
+from graphforget.base import Ensemble, Recipe
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.graphs import GraphData, both_directions
 from graphforget.models import GCN
@@ -187,3 +187,34 @@ def test_a_request_for_a_validation_edge_alone_changes_no_weight_of_gnndelete():
     split = task.split(data, DeletionRequest.edges(pairs=[[4, 6]]))
     for method in (GNNDelete(scope="region"), D2DGN(scope="region")):
         assert method.unlearn(task.new_model(data, seed=0), task, split).changed_parameters == ()
+
+
+def test_an_ensemble_has_no_rows_to_renew():
+    task, data, _ = CASES[False]
+    model = Ensemble([task.new_model(data, seed=seed) for seed in range(2)])
+    split = task.split(data, REQUESTS["nodes"](data))
+    with pytest.raises(UnsupportedError, match="ensemble.*scope='full'"):
+        Unlink(scope="region").unlearn(model, task, split)
+    assert Unlink().unlearn(model, task, split).changed_parameters == ()
+
+
+def test_without_a_retained_example_in_the_region_finetune_leaves_the_weights():
+    grown = ladder(link=False)
+    data = GraphData.create(grown.edge_index, 800, x=grown.x, y=grown.y, splits={"train": torch.arange(50)})
+    task = NodeClassification(build=lambda d: GCN(6, 8, 2), recipe=Recipe(epochs=30, weight_decay=0.1, patience=None))
+    model, split = task.new_model(data, seed=0), task.split(data, DeletionRequest.edges(pairs=data.pairs()[300:301]))
+    result = FineTune(scope="region", retain_sample=0).unlearn(model, task, split)
+    assert result.changed_parameters == () and "no retained training example" in result.info["note"]
+    assert FineTune(scope="region", retain_sample=5).unlearn(model, task, split).changed_parameters
+
+
+def test_a_region_in_which_all_are_connected_says_what_to_do():
+    pairs = torch.cat([torch.combinations(torch.arange(3)), torch.stack([torch.arange(3, 30), torch.arange(4, 31)], 1)])
+    data = GraphData.create(both_directions(pairs, 31), 31, x=torch.randn(31, 6, generator=torch.Generator().manual_seed(0)))
+    task = LinkPrediction(build=lambda d: GCN(6, 8, 8), recipe=RECIPE)
+    split = task.split(data, DeletionRequest.nodes([0]))
+    with pytest.raises(InputError, match="the nodes of the region.*retain_sample=256, or use scope='full'"):
+        FineTune(scope="region", retain_sample=0).unlearn(task.new_model(data, seed=0), task, split)
+    assert (
+        FineTune(epochs=1, scope="region", retain_sample=9).unlearn(task.new_model(data, seed=0), task, split).changed_parameters
+    )

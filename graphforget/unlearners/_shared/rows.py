@@ -1,0 +1,111 @@
+"""Rows of forgotten users and items: found through ``entity_rows()``, put back to fresh weights, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphforget import seed as seeds
+from graphforget.base import Run
+from graphforget.exceptions import InputError
+from graphforget.requests import DeletionRequest, ForgetSplit
+
+SCOPES = ("requested", "touched")
+
+
+def rows_by_parameter(model: nn.Module, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rows of every parameter that belong to some entities, ascending.
+
+    Args:
+        model: Offers ``entity_rows()``.
+        ids: Entities by kind, e.g. ``{"item": [n]}``.
+    """
+    found: dict[str, list[Tensor]] = {}
+    for kind, blocks in model.entity_rows().items():  # type: ignore[operator]
+        for block in blocks:
+            if len(ids.get(kind, ())):
+                found.setdefault(block.parameter, []).append(block.offset + block.stride * ids[kind])
+    return {name: torch.unique(torch.cat(rows)) for name, rows in found.items()}
+
+
+def entities(split: ForgetSplit, scope: str) -> dict[str, Tensor]:
+    """Users and items whose rows are put back.
+
+    Args:
+        split: The resolved request; examples are rows (user, item).
+        scope: ``"requested"``: those that the request names. ``"touched"``: also both ends of every removed interaction.
+    """
+    named = {kind: split.request.ids(kind) for kind in ("user", "item")}
+    if scope == "touched":
+        named = {kind: torch.unique(torch.cat([ids, split.removed[:, side]])) for side, (kind, ids) in enumerate(named.items())}
+    return named
+
+
+def row_reasons(request: DeletionRequest, scope: str) -> list[str]:
+    """Reason against resetting rows for a request that names no entity."""
+    if scope == "requested" and not {"user", "item"} & set(request.kinds):
+        return [
+            "an interaction has no row of its own: choose reset='touched', which resets its user and its item, or 'unlink', "
+            "which takes it out of the graph"
+        ]
+    return []
+
+
+def fresh_tables(run: Run) -> dict[str, Tensor]:
+    """The tables of ``entity_rows()`` as a fresh model of the run's seed has them, by parameter.
+
+    Raises:
+        InputError: The task makes models of other shapes than this one.
+    """
+    blocks = run.model.entity_rows()  # type: ignore[operator]
+    names = {block.parameter for kind in blocks.values() for block in kind}
+    tables = dict(run.model.named_parameters())
+    made = dict(run.task.new_model(run.split.retain_data, seed=seeds.derive(run.seed, "rows")).named_parameters())
+    for name in sorted(names):
+        if name not in made or made[name].shape != tables[name].shape:
+            raise InputError(
+                f"a fresh model of the task has no table '{name}' of shape {list(tables[name].shape)}: give the task the build "
+                f"or template that the model was made with."
+            )
+    return {name: made[name].detach().to(tables[name]) for name in sorted(names)}
+
+
+def reset_rows(model: nn.Module, ids: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, int]:
+    """Give the rows of entities the values of ``fresh``, in place.
+
+    Trained corrections that start at zero, such as feature offsets, are back at zero: features then are what the data say.
+
+    Returns:
+        Number of rows by parameter.
+    """
+    tables = dict(model.named_parameters())
+    rows = rows_by_parameter(model, ids)
+    with torch.no_grad():
+        for name, which in rows.items():
+            which = which.to(fresh[name].device)
+            tables[name][which] = fresh[name][which]
+    return {name: len(which) for name, which in rows.items()}
+
+
+def manifest(run: Run, rows: Mapping[str, int]) -> dict[str, Any]:
+    """What a deletion touched, JSON-safe: rows by parameter, interactions by part, features, and the graphs that are rebuilt."""
+    before, after = run.split.data, run.split.retain_data
+    features = {
+        name: int((table.isfinite().all(1) & ~after.features[name].isfinite().all(1)).sum())
+        for name, table in before.features.items()
+    }
+    graphs = ["interactions", *sorted(after.features)] if run.task.has_input_graph else []
+    return {
+        "rows": dict(rows),
+        "interactions": {part: len(pairs) - len(after.part(part)) for part, pairs in before.splits.items()},
+        "features": features,
+        "graphs": graphs,
+    }
+
+
+def surgery(run: Run, scope: str) -> dict[str, Any]:
+    """Reset rows in ``run.model`` and say what was touched: ``{"touched": manifest}``."""
+    return {"touched": manifest(run, reset_rows(run.model, entities(run.split, scope), fresh_tables(run)))}

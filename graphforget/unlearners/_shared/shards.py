@@ -1,0 +1,174 @@
+"""Training examples in shards: who belongs where, training on a part of them in stages, and the state that holds both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphforget import seed as seeds
+from graphforget.base import Task
+from graphforget.requests import DeletionRequest, ForgetSplit
+
+# Kinds whose deletion changes nothing that another example's training reads. Items are not among them: the other item of an
+# interaction is drawn from all items that exist.
+_LOCAL = frozenset({"user", "interaction", "sample", "class", "sequence"})
+_NO_SHARDS = frozenset({"node", "edge", "graph"})
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """In which shard, and there in which stage, every training example is.
+
+    Attributes:
+        examples: Example ids, [n] or [n, 2].
+        shard: [n], from 0.
+        stage: [n], from 0.
+    """
+
+    examples: Tensor
+    shard: Tensor
+    stage: Tensor
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Membership:
+        """Read from a method's state."""
+        return cls(state["examples"], state["shard"], state["stage"])
+
+    def to_state(self) -> dict[str, Any]:
+        """For a method's state."""
+        return {"examples": self.examples, "shard": self.shard, "stage": self.stage}
+
+    def without(self, ids: Tensor) -> Membership:
+        """All but some examples."""
+        left = ~is_among(self.examples, ids)
+        return Membership(self.examples[left], self.shard[left], self.stage[left])
+
+    def of(self, shard: int, stage: int | None = None, *, cumulative: bool = False) -> Tensor:
+        """Examples of a shard: of one stage, of all up to it, or of all."""
+        mine = self.shard == shard
+        if stage is not None:
+            mine &= (self.stage <= stage) if cumulative else (self.stage == stage)
+        return self.examples[mine]
+
+    def first_stages(self, split: ForgetSplit) -> dict[int, int]:
+        """By shard that the deletion touches, the first stage that it touches.
+
+        A shard is touched where one of its examples is removed or altered. A request of a kind that all training shares, such
+        as items, touches the first stage of every shard.
+        """
+        if not set(split.request.kinds) <= _LOCAL:
+            return {int(shard): 0 for shard in torch.unique(self.shard)}
+        touched = is_among(self.examples, torch.cat([split.removed, split.altered]))
+        first: dict[int, int] = {}
+        for shard, stage in zip(self.shard[touched].tolist(), self.stage[touched].tolist(), strict=True):
+            first[shard] = min(first.get(shard, stage), stage)
+        return first
+
+
+def shard_reasons(task: Task, request: DeletionRequest) -> list[str]:
+    """Why training examples of a task cannot be trained on apart; empty where they can."""
+    if _NO_SHARDS & task.kinds:
+        return ["the training examples of a graph read each other's edges, so that shards of them are not independent"]
+    return []
+
+
+def is_among(ids: Tensor, wanted: Tensor) -> Tensor:
+    """Which rows of ``ids`` [n] or [n, 2] are rows of ``wanted``, bool [n]."""
+    if ids.dim() == 1:
+        return torch.isin(ids, wanted)
+    if not len(ids) or not len(wanted):
+        return torch.zeros(len(ids), dtype=torch.bool)
+    width = int(torch.cat([ids, wanted])[:, 1].max()) + 1
+    return torch.isin(ids[:, 0] * width + ids[:, 1], wanted[:, 0] * width + wanted[:, 1])
+
+
+def hashed(ids: Tensor, seed: int, count: int) -> Tensor:
+    """A bucket from 0 to ``count`` - 1 for every example id [n] or [n, 2], a function of the id and the seed alone.
+
+    As nothing else decides it, the examples that stay are where they would be without those that went.
+    """
+    mixed = torch.full((len(ids),), seed % 2**31, dtype=torch.long)
+    for column in ids.view(len(ids), -1).unbind(1):
+        mixed = mixed + column + 0x1E3779B97F4A7C15
+        for shift, factor in ((30, 0x3F58476D1CE4E5B9), (27, 0x14D049BB133111EB)):  # the steps of splitmix64; products wrap
+            mixed = (mixed ^ ((mixed >> shift) & ((1 << (64 - shift)) - 1))) * factor
+        mixed = mixed ^ ((mixed >> 31) & ((1 << 33) - 1))
+    return ((mixed >> 20) & 0x7FFFFFFF) % count
+
+
+def only(data: Any, index: Tensor) -> Any:
+    """The same data with these training examples and no held-out ones, so that training reads nothing of other shards."""
+    return replace(data, splits={name: index if name == "train" else ids[:0] for name, ids in data.splits.items()})
+
+
+def train_stages(
+    task: Task,
+    data: Any,
+    stages: Sequence[Tensor],
+    *,
+    seed: int,
+    epochs: int | None,
+    device: torch.device,
+    resume: Mapping[str, Tensor] | None = None,
+    start: int = 0,
+    callback: Callable[[int, float], None] | None = None,
+) -> tuple[nn.Module, dict[int, dict[str, Tensor]]]:
+    """Train one model on one stage of examples after the other, a fixed number of epochs each.
+
+    Args:
+        task: The task.
+        data: Sizes the model; its training examples are replaced by each stage's.
+        stages: Example ids of every stage; empty ones are passed over.
+        seed: Of the initial weights and of every stage's draws.
+        epochs: Per stage; None is the recipe's.
+        device: Where to train.
+        resume: Weights at the start of stage ``start``; None are fresh ones.
+        start: First stage to train.
+        callback: ``callback(epoch, loss)``.
+
+    Returns:
+        The model, and its weights before every stage that was trained, after the first.
+    """
+    model = task.new_model(data, seed=seeds.derive(seed, "weights")).to(device)
+    if resume is not None:
+        model.load_state_dict(dict(resume))
+    before: dict[int, dict[str, Tensor]] = {}
+    for number in range(start, len(stages)):
+        if number > 0:
+            before[number] = copy.deepcopy(dict(model.state_dict()))
+        if len(stages[number]):
+            part = only(data, stages[number])
+            task.fit(model, part, seed=seeds.derive(seed, "stage", number), epochs=epochs, callback=callback)
+    return model, before
+
+
+def served_like(model: nn.Module, made: nn.Module) -> nn.Module:
+    """``made`` in the train or eval mode and with the ``requires_grad`` flags of ``model``, module by module, by name."""
+    modes = {name: module.training for name, module in model.named_modules()}
+    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
+    for name, module in made.named_modules():
+        module.training = modes.get(name, model.training)
+    for name, parameter in made.named_parameters():
+        parameter.requires_grad_(flags.get(name, True))
+    return made
+
+
+def pack(shard: int, checkpoints: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Checkpoints of a shard as entries of a flat state."""
+    return {f"{_prefix(shard, stage)}{name}": value for stage, one in checkpoints.items() for name, value in one.items()}
+
+
+def unpack(state: Mapping[str, Any], shard: int, stage: int) -> dict[str, Tensor] | None:
+    """The weights of a shard before a stage; None before the first."""
+    prefix = _prefix(shard, stage)
+    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return found or None
+
+
+def _prefix(shard: int, stage: int) -> str:
+    return f"before.{shard}.{stage}."

@@ -1,0 +1,1 @@
+"""Methods that must see who took what: users, items, and their rows in a recommender."""

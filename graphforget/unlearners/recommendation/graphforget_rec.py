@@ -1,0 +1,298 @@
+"""Ours: rows put back in proportion, then a contrast with matched others, stopped by pairs that were never trained on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from graphforget import seed as seeds
+from graphforget.base import Outcome, Run, Tags, Unlearner
+from graphforget.unlearners._shared.checks import check_count, check_number
+from graphforget.unlearners._shared.contrast import Contrast, Score, matched, pair_scorer, stratified_difference
+from graphforget.unlearners._shared.rows import fresh_tables, manifest, rows_by_parameter
+from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+
+KINDS = ("item", "user", "interaction")
+_OTHERS = 16  # matched others per pair
+_WINDOW = 30  # how far away they lie in the order of activity
+_HALVINGS = 5  # of the last step, when it went below the target
+_CHANCE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """One deletion to be worked off: what goes, and the two sets of pairs that are compared.
+
+    Attributes:
+        data: What scores are read on.
+        named: Users and items whose rows are put back, by kind.
+        members: Removed pairs, with matched others that measure.
+        pushed: The same pairs with another draw of others, for the steps: what a step pushes must not measure it.
+        unseen: Validation pairs of the same items (of the same users for forgotten users), with matched others.
+    """
+
+    data: Any
+    named: Mapping[str, Tensor]
+    members: Contrast
+    pushed: Contrast
+    unseen: Contrast
+
+
+class GraphForgetRec(Unlearner):
+    """Forget until removed pairs stand out no more than pairs that the model was never trained on.
+
+    1. *Surgery*. The data side is ``row_reset``'s. Every row moves towards its fresh value by the share of its training
+       interactions that goes: rows of the users and items that the request names all the way, a user's row by a half where half
+       of what they took is forgotten. Who took little besides the forgotten has a row that is mostly about it.
+    2. *Contrast*. A forgotten item is read as a returning one: retained interactions, its content, a fresh row. What the rows of
+       others remember shows in how often a removed pair (u, i) outranks (v, i), v being a user of about u's retained activity who
+       never took i: its advantage, 0.5 at chance. Full-batch steps on the tables of users and items descend
+       ``mean ln sigmoid(s(u, i) - s(v, i))``; what was put back stays fixed. For a removed interaction both rows stand and the
+       data are the retained ones. For a forgotten user the two sides change roles: the user returns with half of what they took,
+       and the other half is compared with items of about the same popularity.
+    3. *Stop*. Removed pairs and validation pairs of the same items were held apart by the split alone, so for a model that
+       trained on neither both have the same advantage: above chance, as content foretells some of it. That level is measured
+       after surgery, before any step, on a private copy where a share of the retained items (users, interactions) is forgotten
+       along with the requested ones, which gives many validation pairs. Removed and validation pairs are compared within items,
+       so that items whose content foretells more than others' do not matter. Steps end when the removed pairs' advantage is at
+       that level; the last one is shortened so that it never ends below. Retrained models, test pairs and forget scores are never
+       read.
+
+    Where nothing shows (a fresh row without content or links scores at random), no step is made. Without validation pairs the
+    target is chance, and ``info`` says so. ``info["touched"]`` counts what was touched, as ``row_reset`` does.
+
+    Args:
+        steps: Most contrast steps; 0 leaves it at surgery.
+        lr: Adam's learning rate (without momentum); None is the recipe's.
+        controls: Share of the items (users, interactions) that the calibration forgets, the requested ones included.
+        proportional: Whether rows move by the share of their training that goes; else only requested rows are put back.
+
+    Raises:
+        InputError: A value is out of range.
+
+    Example:
+        >>> from graphforget.testing import tiny_case
+        >>> result = tiny_case("recommendation").unlearn("graphforget_rec", "interactions")
+        >>> facts = result.info["interaction"]
+        >>> facts["advantage_before"] >= facts["advantage_after"]
+        True
+    """
+
+    tags: ClassVar[Tags] = Tags(
+        key="graphforget_rec",
+        summary="Rows back in proportion, then a contrast until removed pairs stand out no more than unseen ones.",
+        citation="graphforget",
+        tasks=frozenset({"recommendation"}),
+        contexts=frozenset({"retained", "unlinked"}),
+        needs_entity_rows=True,
+    )
+
+    def __init__(self, *, steps: int = 100, lr: float | None = None, controls: float = 0.25, proportional: bool = True) -> None:
+        check_count("steps", steps)
+        check_number("lr", lr, low=0, open_low=True, none="the recipe's")
+        check_number("controls", controls, low=0, high=0.5)
+        self.steps, self.lr, self.controls, self.proportional = steps, lr, controls, proportional
+
+    @classmethod
+    def test_params(cls) -> list[dict[str, Any]]:
+        """Few steps, and surgery alone."""
+        return [{"steps": 20}, {"steps": 0}]
+
+    def _unlearn(self, run: Run) -> Outcome:
+        split, fresh = run.split, fresh_tables(run)
+        named = {kind: split.request.ids(kind) for kind in ("user", "item")}
+        moved = self._operate(run.model, split.data, split.removed, named, fresh)
+        info: dict[str, Any] = {"touched": manifest(run, moved)}
+        if not len(split.removed):
+            return Outcome(info={**info, "note": NOTHING_TO_FORGET})
+        for kind in KINDS if self.steps else ():
+            facts = self._forget(run, kind, named, fresh)
+            info |= {kind: facts} if facts else {}
+        return Outcome(info=info)
+
+    # ---- rows ---------------------------------------------------------------------------------------------
+    def _operate(
+        self, model: nn.Module, before: Any, gone: Tensor, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]
+    ) -> dict[str, int]:
+        """Move every row towards its fresh value by the share of its training that goes; rows of ``named`` all the way."""
+        tables: dict[str, Tensor] = dict(model.named_parameters())
+        moved: dict[str, int] = {}
+        train = before.part("train")
+        for side, (kind, size) in enumerate((("user", before.num_users), ("item", before.num_items))):
+            count, lost = (torch.bincount(pairs[:, side], minlength=size) for pairs in (train, gone))
+            share = lost / count.clamp(min=1) if self.proportional else torch.zeros(size)
+            share = share.index_fill(0, named[kind], 1.0)
+            which = share.nonzero().view(-1)
+            for block in model.entity_rows().get(kind, ()) if len(which) else ():  # type: ignore[operator]
+                table, start = tables[block.parameter], fresh[block.parameter]
+                rows = (block.offset + block.stride * which).to(table.device)
+                part = share[which].to(table).view(-1, *[1] * (table.dim() - 1))
+                with torch.no_grad():
+                    table[rows] = torch.lerp(table[rows], start[rows], part)
+                moved[block.parameter] = moved.get(block.parameter, 0) + len(rows)
+        return moved
+
+    # ---- contrast -----------------------------------------------------------------------------------------
+    def _forget(self, run: Run, kind: str, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Find the target, then descend to it; empty where the request removed no pair in this way."""
+        split, generator = run.split, seeds.generator(seeds.derive(run.seed, "contrast", kind))
+        real = _case(kind, split, split.removed, named, generator)
+        if real is None:
+            return {}
+        extra, wide = self._controls(split, kind, named, generator)
+        gone = torch.cat([split.removed, extra])
+        trial = _case(kind, split, gone, wide, generator)
+        facts: dict[str, Any] = {"controls": len(extra), "unseen_pairs": 0 if trial is None else len(trial.unseen)}
+        target = _CHANCE
+        if trial is None or not len(trial.unseen):
+            facts["note"] = f"no validation pair is left to calibrate on: the target is chance, {_CHANCE}"
+        else:
+            model = copy.deepcopy(run.original)
+            self._operate(model, split.data, gone, wide, fresh)
+            target = max(_unseen_level(run, model, trial), _CHANCE)
+        return {**facts, "target": target, **self._descend(run, real, target, fresh)}
+
+    def _controls(
+        self, split: Any, kind: str, named: Mapping[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Retained pairs that the calibration forgets as well, and all users and items that it forgets, by kind."""
+        retain, wide = split.retain, dict(named)
+        if kind == "interaction":
+            count = max(int(self.controls * len(split.data.part("train"))) - len(split.removed), 0)
+            return retain[torch.randperm(len(retain), generator=generator)[:count]], wide
+        side = 0 if kind == "user" else 1
+        ids = torch.unique(retain[:, side])
+        count = max(int(self.controls * len(ids)) - len(named[kind]), 0)
+        chosen = ids[torch.randperm(len(ids), generator=generator)[:count]]
+        wide[kind] = torch.cat([named[kind], chosen])
+        return retain[torch.isin(retain[:, side], chosen)], wide
+
+    def _descend(self, run: Run, case: _Case, target: float, fresh: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Steps until the removed pairs' advantage is the target; the last one is shortened so that it ends above."""
+        optimizer = self._optimizer(run, run.model, fresh)
+        tables, step = optimizer.param_groups[0]["params"], 0
+        score = pair_scorer(run.task, run.model, case.data)
+        each = case.members.advantages(score)
+        first = now = float(each.mean())
+        # Within two standard errors of chance nothing is told from the noise of a fresh row.
+        steps = self.steps if now - _CHANCE > 2 * _standard_error(each, case.members.kept) else 0
+        while now > target and step < steps:
+            run.record(step, steps, advantage=now, target=target)
+            start, last = [t.detach().clone() for t in tables], now
+            _step(optimizer, run.model, case, score, step)
+            score, step = pair_scorer(run.task, run.model, case.data), step + 1
+            now = float(case.members.advantages(score).mean())
+            if now < target:
+                now = _shorten(run, case, tables, start, last, target)
+                break
+        run.record(step, steps, advantage=now, target=target)
+        return {"pairs": len(case.members), "steps": step, "advantage_before": first, "advantage_after": now}
+
+    def _optimizer(self, run: Run, model: nn.Module, fresh: Mapping[str, Tensor]) -> torch.optim.Optimizer:
+        """Adam without momentum over the tables of users' and items' own vectors, not those of corrections to content."""
+        model.eval()
+        tables = dict(model.named_parameters())
+        own = [tables[name] for name, start in fresh.items() if bool(start.any())]  # corrections start at zero
+        return torch.optim.Adam(own, lr=run.task.recipe.lr if self.lr is None else self.lr, betas=(0.0, 0.99))
+
+
+def _unseen_level(run: Run, model: nn.Module, case: _Case) -> float:
+    """The advantage that the removed pairs would have if they stood out no more than unseen pairs of the same items."""
+    model.eval()
+    score = pair_scorer(run.task, model, case.data)
+    member, unseen = case.members.advantages(score), case.unseen.advantages(score)
+    return float(member.mean()) - stratified_difference(member, case.members.kept, unseen, case.unseen.kept)
+
+
+def _standard_error(values: Tensor, group: Tensor) -> float:
+    """Of a mean of values that are alike within groups (one item's pairs share a row)."""
+    rest = values - values.mean()
+    return float(torch.zeros(int(group.max()) + 1, dtype=rest.dtype).index_add(0, group, rest).norm()) / len(values)
+
+
+def _step(optimizer: torch.optim.Optimizer, model: nn.Module, case: _Case, score: Score, step: int) -> None:
+    """One step down the removed pairs' log-likelihood of standing out; rows that were put back stay as they are."""
+    optimizer.zero_grad(set_to_none=True)
+    F.logsigmoid(case.pushed.margins(score, step % _OTHERS)).mean().backward()
+    tables = dict(model.named_parameters())
+    for name, rows in rows_by_parameter(model, case.named).items():
+        grad = tables[name].grad
+        if grad is not None:
+            grad[rows.to(grad.device)] = 0.0
+    optimizer.step()
+
+
+def _shorten(run: Run, case: _Case, tables: list[Tensor], start: list[Tensor], last: float, target: float) -> float:
+    """Put ``tables`` at the farthest point tried on the way from ``start`` whose advantage is not below the target."""
+    end = [t.detach().clone() for t in tables]
+    low, high, best = 0.0, 1.0, last
+    for trial in range(_HALVINGS + 1):
+        part = (low + high) / 2 if trial < _HALVINGS else low
+        with torch.no_grad():
+            for table, a, b in zip(tables, start, end, strict=True):
+                table.copy_(torch.lerp(a, b, part))
+        if trial < _HALVINGS:
+            value = float(case.members.advantages(pair_scorer(run.task, run.model, case.data)).mean())
+            low, high, best = (part, high, value) if value >= target else (low, part, best)
+    return best
+
+
+def _case(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], generator: torch.Generator) -> _Case | None:
+    """The deletion of ``gone`` as seen through one kind of removed pair; None where there is none.
+
+    A removed pair is of its item's kind if the item goes and the user stays, of its user's kind the other way round, and an
+    interaction where both stay. Where both go nothing of the pair is left that could be read.
+    """
+    before = split.data
+    sizes = {"user": before.num_users, "item": before.num_items}
+    dead = {k: torch.zeros(size, dtype=torch.bool).index_fill(0, named[k], True) for k, size in sizes.items()}
+
+    def of_kind(pairs: Tensor) -> Tensor:
+        user, item = dead["user"][pairs[:, 0]], dead["item"][pairs[:, 1]]
+        return pairs[{"item": item & ~user, "user": user & ~item, "interaction": ~user & ~item}[kind]]
+
+    train = before.part("train")
+    train = train[~torch.isin(before.keys(train), before.keys(gone))]
+    members, side = of_kind(gone), 1 if kind == "user" else 0
+    if kind == "user":
+        back, members = _halves(members, generator)
+        train = torch.cat([train, back])
+        train = train[before.keys(train).argsort()]
+    # The lineage lets the nearest items of the first data serve here too: content is as it was.
+    data = replace(split.unlinked_data, splits={"train": train}, lineage=split.lineage)
+    taken = torch.cat([before.keys(before.part(part)) for part in ("train", "val")])
+    alive = (before.alive_users, before.alive_items)[side] & ~dead["item" if side else "user"]
+    activity = torch.bincount(train[:, side], minlength=len(alive))
+
+    def contrast(pairs: Tensor) -> Contrast:
+        return matched(
+            pairs,
+            side,
+            activity,
+            alive,
+            lambda user, item: torch.isin(user * before.num_items + item, taken),
+            count=_OTHERS,
+            window=_WINDOW,
+            generator=generator,
+        )
+
+    found, pushed = contrast(members), contrast(members)
+    unseen = of_kind(before.part("val"))
+    unseen = unseen[torch.isin(unseen[:, 1 - side], members[:, 1 - side])]
+    return _Case(data, named, found, pushed, contrast(unseen)) if len(found) and len(pushed) else None
+
+
+def _halves(pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Every user's pairs in two random halves, the first one larger by one where the number is odd."""
+    mixed = pairs[torch.randperm(len(pairs), generator=generator)]
+    mixed = mixed[torch.argsort(mixed[:, 0], stable=True)]
+    count = torch.bincount(mixed[:, 0])
+    place = torch.arange(len(mixed)) - (count.cumsum(0) - count)[mixed[:, 0]]
+    second = place % 2 == 1
+    return mixed[~second], mixed[second]

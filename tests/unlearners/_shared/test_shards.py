@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import torch
+
+from graphforget.testing.tiny import tiny_case, tiny_data
+from graphforget.unlearners._shared.shards import Membership, hashed, is_among, only, pack, train_stages, unpack
+
+DATA = tiny_data("recommendation")
+
+
+def test_hashes_follow_the_id_and_the_seed_alone_and_spread_evenly():
+    ids = torch.cartesian_prod(torch.arange(60), torch.arange(50))
+    buckets = hashed(ids, 3, 7)
+    few = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0))[:400]
+    assert torch.equal(hashed(ids[few], 3, 7), buckets[few])
+    share = torch.bincount(buckets, minlength=7) / len(ids)
+    assert float(share.min()) > 0.12 and float(share.max()) < 0.17  # 1/7 = 0.143; the deviation of a share is 0.006
+    assert 0.08 < float((hashed(ids, 4, 7) == buckets).double().mean()) < 0.2
+    assert float((hashed(ids.flip(1), 3, 7) == buckets).double().mean()) < 0.2
+    single = torch.bincount(hashed(torch.arange(3000), 3, 7), minlength=7)
+    assert int(single.min()) > 360 and int(hashed(torch.arange(9), 0, 1).max()) == 0
+
+
+def test_rows_are_found_among_others():
+    rows = torch.tensor([[0, 5], [5, 0], [2, 3]])
+    assert is_among(rows, torch.tensor([[5, 0], [3, 2]])).tolist() == [False, True, False]
+    assert is_among(rows, rows[:0]).tolist() == [False] * 3 and is_among(rows[:0], rows).tolist() == []
+    assert is_among(torch.tensor([4, 1]), torch.tensor([1])).tolist() == [False, True]
+
+
+def test_a_part_holds_its_examples_and_nothing_held_out():
+    part = only(DATA, DATA.splits["train"][:5])
+    assert torch.equal(part.splits["train"], DATA.splits["train"][:5])
+    assert len(part.splits["val"]) == len(part.splits["test"]) == 0 and int(part.positives.counts().sum()) == 5
+
+
+def test_membership_gives_stages_and_what_a_deletion_touches_first():
+    task = tiny_case("recommendation").task
+    pairs = DATA.splits["train"][:6]
+    where = Membership(pairs, torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 1, 2, 0, 1, 1]))
+    assert torch.equal(where.of(0, 1, cumulative=True), pairs[:2]) and torch.equal(where.of(0, 1), pairs[1:2])
+    assert torch.equal(where.of(1), pairs[3:])
+    from graphforget.requests import DeletionRequest
+
+    split = task.split(DATA, DeletionRequest.interactions(pairs[[1, 2, 4]]))
+    assert where.first_stages(split) == {0: 1, 1: 1}
+    assert torch.equal(where.without(split.removed).examples, pairs[[0, 3, 5]])
+    assert where.first_stages(task.split(DATA, DeletionRequest.items([19]))) == {0: 0, 1: 0}
+    again = Membership.from_state(where.to_state())
+    assert torch.equal(again.stage, where.stage)
+
+
+def test_training_resumes_from_any_stage_bit_for_bit():
+    task = tiny_case("recommendation").task
+    stages = list(DATA.splits["train"].split(50)) + [DATA.splits["train"][:0]]
+    options = {"seed": 4, "epochs": 2, "device": torch.device("cpu")}
+    model, before = train_stages(task, DATA, stages, **options)
+    assert sorted(before) == [1, 2, 3]
+    state = pack(7, before)
+    assert unpack(state, 7, 0) is None and unpack(state, 6, 1) is None
+    for start in (1, 2, 3):
+        again, _ = train_stages(task, DATA, stages, **options, resume=unpack(state, 7, start), start=start)
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    other, _ = train_stages(task, DATA, stages, **{**options, "seed": 5})
+    assert not torch.equal(model.user_embedding.weight, other.user_embedding.weight)
