@@ -65,7 +65,7 @@ def using(backend: str | None) -> Iterator[None]:
         ...     forced()
         'reference'
     """
-    token = _FORCED.set(check_backend(backend))
+    token = _FORCED.set(check_backend(backend) or "auto")
     try:
         yield
     finally:
@@ -74,7 +74,10 @@ def using(backend: str | None) -> Iterator[None]:
 
 def forced() -> str | None:
     """The backend that :func:`using` or the variable ``GRAPHFORGET_KERNELS`` forces, or None."""
-    return _FORCED.get() or check_backend(os.environ.get(VARIABLE) or None)
+    inner = _FORCED.get()
+    if inner is not None:
+        return None if inner == "auto" else inner  # "auto" takes the variable back for a block
+    return check_backend(os.environ.get(VARIABLE) or None)
 
 
 @functools.cache

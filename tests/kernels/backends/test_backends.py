@@ -64,6 +64,8 @@ def test_the_choice_follows_the_device_and_can_be_forced(monkeypatch):
     monkeypatch.setenv(VARIABLE, "cuda")
     assert forced() == "cuda"
     assert choose("spmm", CPU) is cuda.spmm
+    with using("auto"):
+        assert forced() is None and choose("spmm", CPU) is cpu.spmm
 
 
 def test_a_forced_backend_never_falls_back(monkeypatch):
