@@ -23,8 +23,8 @@ class Unlink(Unlearner):
     A server that keeps a table of embeddings must renew the rows that the deletion changes. ``scope="region"`` computes those
     and no others, and hands them back as ``result.state["rows"]`` (ids, [n]) and ``result.state["outputs"]`` ([n, d], on the
     retained graph); in a sequence of requests, each hands back its own rows. What changes lies within L hops of the deletion, L
-    being the task's ``num_hops``; computing it exactly reads 2L hops. With ``scope="full"`` nothing is computed: whoever serves the
-    result encodes the retained graph.
+    being the task's ``num_hops``; computing it exactly reads 2L hops. With ``scope="full"`` nothing is computed: whoever serves
+    the result encodes the retained graph.
 
     Args:
         scope: ``"full"`` or ``"region"``.
