@@ -140,6 +140,11 @@ def describe(result: UnlearnResult) -> list[str]:
     total = sum(1 for _ in result.model.parameters())
     changed = len(result.changed_parameters)
     names = ", ".join(result.changed_parameters[:4]) + (", ..." if changed > 4 else "")
+    info, region = result.info, []
+    if "region_share" in info:
+        region = [f"region:   {info['region_rows']:,} rows can change, {info['region_share']:.2%} of the edge entries were read"]
+    if info.get("note"):
+        region.append(f"note:     {info['note']}")
     return [
         f"request:  {result.request.summary()}",
         f"method:   {result.label}, seed {result.seed}",
@@ -148,4 +153,5 @@ def describe(result: UnlearnResult) -> list[str]:
         f"weights:  {changed} of {total} parameters changed" + (f" ({names})" if changed else ""),
         f"serve on: the {result.serving.context} data",
         f"cost:     {result.cost.seconds:.2f} s, {result.cost.forward_examples:,} examples through a model",
+        *region,
     ]

@@ -43,6 +43,13 @@ def test_people_are_told_what_changed(workspace: Path) -> None:
     assert "4 edges" in out and "0 of 4 parameters changed" in out and "4 removed" in out and "saved:    out" in out
 
 
+def test_people_are_told_what_a_region_read(workspace: Path) -> None:
+    code, out, _ = call(*UNLEARN, "--method", "finetune", "-o", "scope=region", "-o", "epochs=1")
+    result = load_result(workspace / "out", find_data("links.npz", "link_prediction"), None)
+    share, rows = result.info["region_share"], result.info["region_rows"]
+    assert code == 0 and f"{rows} rows can change, {share:.2%} of the edge entries were read" in out
+
+
 def test_auto_takes_parameters_of_the_method_it_chooses(workspace: Path) -> None:
     _, document = call_json(*UNLEARN)
     code, _, err = call(*UNLEARN, "--force", "-o", "wat=1")
