@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
-from graphforget.base.model import default_layer_names
+from graphforget.base.model import reach
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
 from graphforget.registry import Registry
@@ -35,9 +35,9 @@ def make_task(task: str | type[Task] | Task, model: nn.Module | None = None, **p
     if model is not None:
         params.setdefault("template", model)
         cls = TASKS[task] if isinstance(task, str) else task
-        layers = len(default_layer_names(model))
-        if getattr(cls, "has_input_graph", False) and layers:
-            params.setdefault("num_hops", layers)
+        hops = reach(model)
+        if getattr(cls, "has_input_graph", False) and hops:
+            params.setdefault("num_hops", hops)
     return TASKS.resolve(task, Task, **params)
 
 

@@ -105,6 +105,34 @@ def captured(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
             handle.remove()
 
 
+def is_message_passing(module: nn.Module) -> bool:
+    """Whether a module is one of PyG's convolutions; by name, so that torch_geometric need not be imported."""
+    return any(base.__name__ == "MessagePassing" for base in type(module).__mro__)
+
+
+def message_passing_steps(model: nn.Module) -> tuple[int, list[int]]:
+    """Steps of the deepest stack of convolutions (``convs`` and ``num_layers``, as ours and PyG's have), and of each PyG layer.
+
+    A layer takes several with ``K`` or ``num_layers``; ``ChebConv`` one less than it has weights.
+    """
+    stack, layers = 0, []
+    for module in model.modules():
+        steps = getattr(module, "num_layers", None)
+        if isinstance(steps, int) and hasattr(module, "convs"):
+            stack = max(stack, steps)
+        if is_message_passing(module):
+            chebyshev = type(module).__name__ == "ChebConv"
+            steps = len(module.lins) - 1 if chebyshev else getattr(module, "K", steps)  # type: ignore[arg-type]
+            layers.append(steps if isinstance(steps, int) else 1)
+    return stack, layers
+
+
+def reach(model: nn.Module) -> int:
+    """How many hops a model reads: its message-passing steps, else its number of layers."""
+    stack, layers = message_passing_steps(model)
+    return max(stack, sum(layers)) or len(default_layer_names(model))
+
+
 def default_layer_names(model: nn.Module) -> list[str]:
     """Layer names: the model's own ``layer_names()``, else message-passing modules, else linear / conv / recurrent ones.
 
@@ -114,7 +142,7 @@ def default_layer_names(model: nn.Module) -> list[str]:
     if callable(own):
         return list(own())
     named = list(model.named_modules())
-    passing = [n for n, m in named if n and any(c.__name__ == "MessagePassing" for c in type(m).__mro__)]
+    passing = [n for n, m in named if n and is_message_passing(m)]
     if passing:
         return passing
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)

@@ -1,4 +1,4 @@
-"""Attention along the entries of a :class:`SparseGraph`."""
+"""Attention along the entries of a :class:`SparseGraph` (Velickovic et al., arXiv:1710.10903)."""
 
 from __future__ import annotations
 

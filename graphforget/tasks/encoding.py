@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch
+from graphforget.base.model import is_message_passing, message_passing_steps
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
-
-_LOOKED_AT = 2000
-_SPARSE_BELOW = 0.2  # share of non-zero features under which the first layer is cheaper on sparse features
+from graphforget.models.gnn.accelerate.kept import features as sparse_features
+from graphforget.models.gnn.accelerate.kept import remember
 
 
 @dataclass(eq=False)
@@ -121,29 +120,21 @@ def check_reach(model: nn.Module, num_hops: int, undirected: bool) -> None:
         InputError: A stack or a layer takes more steps than ``num_hops``; or the graph is directed and a layer reads edges
             against their direction, or degrees of sources.
     """
-    name, stacks, layers, turned = type(model).__name__, [0], [0], ""
+    name, (stack, layers) = type(model).__name__, message_passing_steps(model)
+    turned = ""
     for module in model.modules():
-        steps = getattr(module, "num_layers", None)
-        if isinstance(steps, int) and hasattr(module, "convs"):
-            stacks.append(steps)
-        if any(base.__name__ == "MessagePassing" for base in type(module).__mro__):
-            spectral = type(module).__name__ == "ChebConv"  # its Laplacian counts the degrees of sources
-            steps = len(module.lins) - 1 if spectral else getattr(module, "K", steps)  # type: ignore[arg-type]
-            layers.append(steps if isinstance(steps, int) else 1)
-            if spectral or getattr(module, "flow", "source_to_target") != "source_to_target":
-                turned = type(module).__name__
+        backwards = getattr(module, "flow", "source_to_target") != "source_to_target"
+        if is_message_passing(module) and (backwards or type(module).__name__ == "ChebConv"):  # its Laplacian counts sources
+            turned = type(module).__name__
     if turned and not undirected:
         raise InputError(
             f"{name} reads directed edges backwards or counts the degrees of their sources ({turned}), and a part of the graph "
             f"holds incoming edges: read the whole graph (scope='full', no eval_batch_size)."
         )
-    advice = (
-        f"make the task with num_hops={max(*stacks, sum(layers))}, so that a part of the graph holds all that the model reads"
-    )
-    if max(*stacks, *layers) > num_hops:
-        raise InputError(
-            f"{name} takes {max(*stacks, *layers)} message-passing steps, more than the task's num_hops={num_hops}: {advice}."
-        )
+    advice = f"make the task with num_hops={max(stack, sum(layers))}, so that a part of the graph holds all that the model reads"
+    steps = max(stack, *layers, 0)
+    if steps > num_hops:
+        raise InputError(f"{name} takes {steps} message-passing steps, more than the task's num_hops={num_hops}: {advice}.")
     if sum(layers) > num_hops:
         warnings.warn(
             f"{name} has {sum(layers)} message-passing layers and the task has num_hops={num_hops}. If they follow each other, "
@@ -152,29 +143,12 @@ def check_reach(model: nn.Module, num_hops: int, undirected: bool) -> None:
         )
 
 
-# Edge deletions share x, so what is derived from it is kept with the tensor: id -> (the tensor, its version, features).
-_FEATURES: dict[int, tuple[weakref.ref[Tensor], int, Tensor | SparseGraph]] = {}
-
-
 def _features_of(x: Tensor) -> Tensor | SparseGraph:
-    known = _FEATURES.get(id(x))
-    if known is not None and known[0]() is x and known[1] == x._version:
-        return known[2]
-    made: Tensor | SparseGraph = x
+    """Sparse where most entries are zero, and kept with the tensor: edge deletions share it."""
     if x.layout == torch.sparse_csr:
-        made = SparseGraph.from_csr(x)
-    elif _density(x) < _SPARSE_BELOW:
-        made = SparseGraph.from_dense(x)
-    if isinstance(made, SparseGraph):  # a dense one would keep itself alive
-        key = id(x)
-        _FEATURES[key] = (weakref.ref(x, lambda _: _FEATURES.pop(key, None)), x._version, made)
-    return made
-
-
-def _density(x: Tensor) -> float:
-    """Share of non-zero entries, over about _LOOKED_AT evenly spaced rows."""
-    rows = x[:: max(x.size(0) // _LOOKED_AT, 1)]
-    return float((rows != 0).sum()) / max(rows.numel(), 1)
+        return remember(x, "features", (), lambda: SparseGraph.from_csr(x))
+    found = sparse_features(x, is_input=True)
+    return x if found is None else found
 
 
 def read_batch(encoding: Encoding, batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""AmUn: amnesiac unlearning by reversed preferences."""
+"""AmUn: amnesiac unlearning by reversed preferences (Graves, Nagisetty and Ganesh, AAAI 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IFRU: an influence step on the rows near the deletion, the effect of the changed graph included."""
+"""IFRU: an influence step on the rows near the deletion, with the effect of the changed graph (Zhang et al., TORS 2024)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MMRecUn: reverse ranking loss on the forgotten interactions, ranking loss on the retained ones."""
+"""MMRecUn: reverse ranking loss on what is forgotten, ranking loss on what stays (Sinha et al., AAAI 2025, arXiv:2405.15328)."""
 
 from __future__ import annotations
 

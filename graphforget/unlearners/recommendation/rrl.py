@@ -1,4 +1,4 @@
-"""RRL: reverse ranking loss on the forgotten interactions, each coordinate held by what the retained ones need."""
+"""RRL: reverse ranking loss on the forgotten interactions, held by what the retained ones need (RRL, AAAI 2024)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SCIF: an influence step that takes the deleted preferences back to indifference, on the rows of their users and items."""
+"""SCIF: an influence step on touched rows that takes deleted preferences back to indifference (Li et al., arXiv:2304.10199)."""
 
 from __future__ import annotations
 
