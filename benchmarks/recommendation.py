@@ -45,25 +45,34 @@ def cells(config: Record, only: Record) -> list[Record]:
     found = [
         {"part": "quality", "dataset": entry["dataset"], "model": entry["model"], "seed": seed}
         for entry in config.get("quality", [])
-        for seed in config["seeds"]
+        for seed in _seeds(config, entry)
     ]
-    requests = [{**request, "seed": seed} for request in config.get("requests", []) for seed in config["seeds"]]
+    asked = [
+        [{key: value for key, value in {**request, "seed": seed}.items() if key != "seeds"} for seed in _seeds(config, request)]
+        for request in config.get("requests", [])
+    ]
+    requests = [request for group in asked for request in group]
     found += [{"part": "methods", **request} for request in requests]
     found += [
         {"part": "sequence", "dataset": entry["dataset"], "model": entry["model"], "method": method, "seed": seed}
         for entry in config.get("sequence", {}).get("at", [])
-        for seed in config["seeds"]
+        for seed in _seeds(config, entry)
         for method in config["sequence"]["methods"]
     ]
-    axes = config.get("grid", {}).get("axes", {})
-    wanted = config.get("grid", {}).get("requests", [])
+    grid = config.get("grid", {})
     found += [
-        {"part": "grid", **request, **dict(zip(axes, point, strict=True))}
-        for request in requests
-        if config["requests"].index({k: v for k, v in request.items() if k != "seed"}) in wanted
-        for point in itertools.product(*axes.values())
+        {"part": "grid", **request, **dict(zip(grid["axes"], point, strict=True))}
+        for position in grid.get("requests", [])
+        for request in asked[position]
+        if request["seed"] in _seeds(config, grid)
+        for point in itertools.product(*grid["axes"].values())
     ]
     return chosen(found, only)
+
+
+def _seeds(config: Record, entry: Record) -> list[int]:
+    """Those of an entry that names its own, else the experiment's."""
+    return list(entry.get("seeds", config["seeds"]))
 
 
 def run_recommendation(
