@@ -61,11 +61,12 @@ def cells(config: Record, only: Record) -> list[Record]:
     ]
     grid = config.get("grid", {})
     found += [
-        {"part": "grid", **request, **dict(zip(grid["axes"], point, strict=True))}
-        for position in grid.get("requests", [])
+        {"part": "grid", **request, **dict(zip(block["axes"], point, strict=True))}
+        for block in grid.get("blocks", [])
+        for position in grid["requests"]
         for request in asked[position]
-        if request["seed"] in _seeds(config, grid)
-        for point in itertools.product(*grid["axes"].values())
+        if request["seed"] in _seeds(config, block)
+        for point in itertools.product(*block["axes"].values())
     ]
     return chosen(found, only)
 

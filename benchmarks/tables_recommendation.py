@@ -40,7 +40,9 @@ def tables(records: list[Record]) -> dict[str, str]:
         "methods": _titled(methods, method_table),
         "quartiles": _titled(methods, quartile_table),
         "sequence": drift_table(by_part.get("sequence", [])),
-        "front": _titled(grid, lambda group: front_table(group, _same_request(methods, group[0]["cell"]))),
+        "front": "\n\n".join(
+            _titled(mine, lambda group: front_table(group, methods), note) for note, mine in blocks(grid).items()
+        ),
     }
     return {name: text for name, text in parts.items() if text}
 
@@ -51,12 +53,12 @@ def setting(cell: Record) -> str:
     return f"{cell['dataset']}, {cell['model']}, {what}"
 
 
-def _titled(records: list[Record], make: Callable[[list[Record]], list[list[str]]]) -> str:
+def _titled(records: list[Record], make: Callable[[list[Record]], list[list[str]]], note: str = "") -> str:
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(setting(record["cell"]), []).append(record)
     made = [(title, make(group)) for title, group in groups.items()]
-    return "\n\n".join(f"**{title}**\n\n{markdown(lines)}" for title, lines in made if len(lines) > 1)
+    return "\n\n".join(f"**{title}{note}**\n\n{markdown(lines)}" for title, lines in made if len(lines) > 1)
 
 
 # ---- backbones ----------------------------------------------------------------------------------------------------
@@ -164,8 +166,30 @@ def drift_table(records: list[Record]) -> str:
 
 
 # ---- MMRecUn's grid -----------------------------------------------------------------------------------------------
-def _same_request(methods: list[Record], cell: Record) -> list[Record]:
-    return [r for r in methods if setting(r["cell"]) == setting(cell) and r.get("role") == "unlearned"]
+def blocks(grid: list[Record]) -> dict[str, list[Record]]:
+    """The grid by the seeds that its settings were measured on, e.g. ``", seeds 1, 2, 3"``: a front compares like with like.
+
+    A block of fewer seeds holds the other settings too, on those seeds.
+    """
+    seeds: dict[str, set[int]] = {}
+    for record in grid:
+        seeds.setdefault(_place(record), set()).add(record["cell"]["seed"])
+    found = {}
+    for some in sorted({tuple(sorted(one)) for one in seeds.values()}, key=lambda one: (-len(one), one)):
+        name = f", seed{'s' * (len(some) > 1)} {', '.join(map(str, some))}"
+        found[name] = [r for r in grid if r["cell"]["seed"] in some and seeds[_place(r)] >= set(some)]
+    return found
+
+
+def _place(record: Record) -> str:
+    return repr((setting(record["cell"]), sorted(record["point"].items())))
+
+
+def _same_request(methods: list[Record], grid: list[Record]) -> list[Record]:
+    """What other methods reached on the grid's request and seeds."""
+    seeds = {r["cell"]["seed"] for r in grid}
+    mine = [r for r in methods if setting(r["cell"]) == setting(grid[0]["cell"]) and r["cell"]["seed"] in seeds]
+    return [r for r in mine if r.get("role") == "unlearned"]
 
 
 def axes(mine: list[Record]) -> Axes | None:
@@ -187,7 +211,8 @@ def dominates(one: Axes, other: Axes) -> bool:
 
 
 def front_table(grid: list[Record], methods: list[Record]) -> list[list[str]]:
-    """Settings of MMRecUn that no other one dominates, by gap, and the methods that dominate each."""
+    """Settings of MMRecUn that no other one dominates, by gap, and the methods (on its request and seeds) that dominate each."""
+    methods = _same_request(methods, grid)
     points: dict[tuple[Any, ...], list[Record]] = {}
     for record in grid:
         points.setdefault(tuple(record["point"].items()), []).append(record)
@@ -206,8 +231,7 @@ def front_table(grid: list[Record], methods: list[Record]) -> list[list[str]]:
         note = f"dominates {over} of {len(placed)} settings, is dominated by {under}"
         worse = [other for other, at in rivals.items() if dominates(at, found)]
         lines.append([f"`{label}`", "", "", "", *_axes(found), note + (f" and {', '.join(worse)}" if worse else "")])
-    seeds = {r["cell"]["seed"] for r in grid}
-    return [*lines, ["", f"{len(front)} of {len(placed)} settings are on the front; {len(seeds)} seed{'s' * (len(seeds) != 1)}"]]
+    return [*lines, ["", f"{len(front)} of {len(placed)} settings are on the front"]]
 
 
 def _axes(one: Axes) -> list[str]:

@@ -129,13 +129,13 @@ class MMRecUn(Unlearner):
             before = copy.deepcopy(run.model.state_dict()) if self.stop == "val_drop" else None
             facts = {"retain_loss": 0.0, "forget_loss": 0.0}
             for batch in _batches(self, task, retain, run.generator):
-                forward = task.forward(run.model, batch)[0]
+                wrong = [next(reverse)] if reverse is not None else []
+                forward, *undoing = task.forward(run.model, batch, *wrong)
                 kept = task.loss(forward, batch)
                 loss = self.alpha * kept + task.penalty(run.model, forward, batch)
                 facts["retain_loss"] = float(kept.detach())
-                if reverse is not None:
-                    wrong = next(reverse)
-                    undone = task.loss(task.forward(run.model, wrong)[0], wrong)
+                for one, reversed_batch in zip(undoing, wrong, strict=True):
+                    undone = task.loss(one, reversed_batch)
                     loss = loss + (1 - self.alpha) * undone
                     facts["forget_loss"] = float(undone.detach())
                 descend(optimizer, loss)
