@@ -41,7 +41,7 @@ def tables(records: list[Record]) -> dict[str, str]:
         "quartiles": _titled(methods, quartile_table),
         "sequence": drift_table(by_part.get("sequence", [])),
         "front": "\n\n".join(
-            _titled(mine, lambda group: front_table(group, methods), note) for note, mine in blocks(grid).items()
+            _titled(mine, lambda one: front_table(one, methods), note) for note, mine in blocks(grid).items()
         ),
     }
     return {name: text for name, text in parts.items() if text}
