@@ -32,6 +32,7 @@ EXPERIMENTS = {
     "kernels": ("kernel_speed", "run_kernels"),
     "region_scaling": ("region_scaling", "run_region_scaling"),
     "recommendation": ("recommendation", "run_recommendation"),
+    "recommendation_speed": ("recommendation_speed", "run_recommendation_speed"),
 }
 
 

@@ -23,6 +23,7 @@ MODULES = {
     "kernels": "tables_kernels",
     "region_scaling": "tables_region",
     "recommendation": "tables_recommendation",
+    "recommendation_speed": "tables_recommendation_speed",
 }
 HERE = Path(__file__).resolve().parent
 FIGURES = "FIGURES"  # stands for the folder of figures in a part; every page has its own way there

@@ -159,10 +159,12 @@ def contrast(one: Tensor, two: Tensor, rows: Tensor, temperature: float) -> Tens
         temperature: Divides the cosines.
     """
     unique, count = torch.unique(rows, return_counts=True)
-    a, b = F.normalize(one[unique]), F.normalize(two[unique])
+    # The temperature divides [R, d] rather than [R, R], and the exponential reuses the product's memory.
+    a, b = F.normalize(one[unique]) / temperature, F.normalize(two[unique])
     times = count.to(a)
-    positive = (a * b).sum(1) / temperature
+    positive = (a * b).sum(1)
     # Cosines over a temperature of .2 are at most 5: no shift is needed before the exponential, unless it is very small.
     shift = 0.0 if temperature >= 0.02 else 1 / temperature
-    total = ((a @ b.t()) / temperature - shift).exp() @ times
+    logits = a @ b.t()
+    total = (logits - shift if shift else logits).exp_() @ times
     return (times * (total.log() + shift - positive)).sum() / len(rows)
