@@ -40,9 +40,7 @@ def tables(records: list[Record]) -> dict[str, str]:
         "methods": _titled(methods, method_table),
         "quartiles": _titled(methods, quartile_table),
         "sequence": drift_table(by_part.get("sequence", [])),
-        "front": "\n\n".join(
-            _titled(mine, lambda one: front_table(one, methods), note) for note, mine in blocks(grid).items()
-        ),
+        "front": "\n\n".join(_titled(mine, lambda one: front_table(one, methods), note) for note, mine in blocks(grid).items()),
     }
     return {name: text for name, text in parts.items() if text}
 

@@ -99,7 +99,7 @@ def _needs(tags: Any) -> str:
 def auto_table() -> str:
     """What ``method="auto"`` takes for every task and kind of request."""
     from graphforget.requests import DeletionRequest, Target
-    from graphforget.requests.request import PAIR_KINDS
+    from graphforget.requests.request import NAMED_KINDS, PAIR_KINDS
     from graphforget.tasks import TASKS
     from graphforget.unlearners import METHODS
     from graphforget.unlearners.select import candidates
@@ -108,7 +108,8 @@ def auto_table() -> str:
     for name in TASKS:
         task = TASKS[name]()
         for kind in sorted(task.kinds):
-            request = DeletionRequest((Target(kind, [[0, 1]] if kind in PAIR_KINDS else [0]),))
+            target = Target(kind, [[0, 1]] if kind in PAIR_KINDS else [0], name="any" if kind in NAMED_KINDS else None)
+            request = DeletionRequest((target,))
             keys = [key for key in candidates(task, request) if not METHODS[key]().supports(task, request)]
             chosen.setdefault((name, ", then ".join(f"`{key}`" for key in keys)), []).append(kind)
     rows = [[f"`{name}`", _names(frozenset(kinds)), keys] for (name, keys), kinds in chosen.items()]

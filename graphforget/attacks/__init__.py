@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphforget.attacks import link_stealing, membership, recommendation
 from graphforget.attacks.link_stealing import link_stealing_attack, matched_non_edges, pair_distances
 from graphforget.attacks.membership import confidence_attack, lira, membership_figures, rmia
-from graphforget.attacks.recommendation import matched_strangers, same_entity_attack
+from graphforget.attacks.recommendation import matched_strangers, same_entity_attack, taker_probe
 from graphforget.base.attack import AttackRecord
 
 ATTACKS: dict[str, AttackRecord] = {
@@ -23,4 +23,5 @@ __all__ = [
     "pair_distances",
     "rmia",
     "same_entity_attack",
+    "taker_probe",
 ]

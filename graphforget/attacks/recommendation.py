@@ -13,10 +13,10 @@ from torch import Tensor
 
 from graphforget.base.attack import AttackRecord
 from graphforget.exceptions import InputError
-from graphforget.metrics.ranks import tpr_at_fpr
+from graphforget.metrics.ranks import threshold_at_fpr
 from graphforget.metrics.recommendation import placements
 
-__all__ = ["matched_strangers", "same_entity_attack"]
+__all__ = ["matched_strangers", "same_entity_attack", "taker_probe"]
 
 _ROUNDS = 60
 
@@ -89,7 +89,7 @@ def matched_strangers(
     return found[~open_]
 
 
-def same_entity_attack(member: Tensor, group: Tensor, other: Tensor, other_group: Tensor) -> tuple[Tensor, float]:
+def same_entity_attack(member: Tensor, group: Tensor, other: Tensor, other_group: Tensor) -> tuple[Tensor, Tensor]:
     """Threshold attack on scores within items (or users).
 
     Args:
@@ -99,20 +99,71 @@ def same_entity_attack(member: Tensor, group: Tensor, other: Tensor, other_group
         other_group: [m] theirs.
 
     Returns:
-        Per deleted pair the share of the group's non-members below it ([n]; the mean is the AUC, NaN without a non-member), and
-        the share of deleted pairs above all but 1 % of the non-members, over groups that have both.
+        Per deleted pair the share of the group's non-members below it ([n]; the mean is the AUC), and whether it stands above
+        all but 1 % of the non-members of all groups that have both ([n] of 0 and 1; the mean is the TPR at 1 % FPR). NaN for
+        pairs of a group without a non-member.
 
     Example:
         >>> item = torch.tensor([1, 1])
         >>> place, found = same_entity_attack(torch.tensor([3.0, 0.0]), item, torch.tensor([1.0]), item[:1])
-        >>> place.tolist(), found
-        ([1.0, 0.0], 0.5)
+        >>> place.tolist(), found.tolist()
+        ([1.0, 0.0], [1.0, 0.0])
     """
     place = placements(member, group, other, other_group)
-    both, there = ~place.isnan(), torch.isin(other_group, group)
-    if not bool(both.any()):
-        return place, float("nan")
-    return place, tpr_at_fpr(member[both], other[there], 0.01)
+    if bool(place.isnan().all()):
+        return place, place.clone()
+    found = member.double() > threshold_at_fpr(other[torch.isin(other_group, group)], 0.01)
+    return place, found.double().masked_fill(place.isnan(), float("nan"))
+
+
+def taker_probe(vectors: Tensor, taken: Tensor, member: Tensor, other: Tensor, *, ridge: float = 0.01, seed: int = 0) -> Tensor:
+    """Linear probe: do users' vectors tell who took an item?
+
+    Users are halved at random. On one half, ridge regression learns per item who took it; it then scores the other half, where
+    takers are compared with users who never took the item; and the other way round. What taste alone tells is found in models
+    that never saw the item too: compare with gold.
+
+    Args:
+        vectors: [num_users, d]; users with NaN are left out.
+        taken: [m, 2] rows (user, item): every deleted pair, to learn from.
+        member: [n, 2] deleted pairs to be found.
+        other: [k, 2] pairs of the same items that never were.
+        ridge: Penalty, relative to the mean variance of the vectors' columns.
+        seed: Seed of the halves.
+
+    Returns:
+        [n] share of the non-members of the same item and half that score below; the mean is the AUC. NaN where there is none.
+
+    Example:
+        >>> place = taker_probe(torch.eye(4)[[0, 0, 0, 1, 1, 1]], *[torch.tensor([[0, 7], [1, 7], [2, 7]])] * 2,
+        ...     torch.tensor([[3, 7], [4, 7], [5, 7]]), seed=1)
+        >>> bool((place[~place.isnan()] == 1).all())
+        True
+    """
+    half = torch.randint(2, (len(vectors),), generator=torch.Generator().manual_seed(seed))
+    half[~vectors.isfinite().all(1)] = -1
+    _, column = torch.unique(torch.cat([taken[:, 1], member[:, 1], other[:, 1]]), return_inverse=True)
+    columns = column.split([len(taken), len(member), len(other)])
+    scores = [torch.full((len(pairs),), float("nan"), dtype=torch.double) for pairs in (member, other)]
+    for learned in (0, 1):
+        x = vectors[half == learned].double()
+        if not len(x):
+            continue
+        mean, size = x.mean(0), int(column.max()) + 1 if len(column) else 0
+        cov = (x - mean).t() @ (x - mean) / len(x)
+        cov.diagonal().add_(ridge * cov.diagonal().mean() + 1e-12)
+        mine = half[taken[:, 0]] == learned
+        sums = torch.zeros(size, x.size(1), dtype=torch.double)
+        sums.index_add_(0, columns[0][mine], vectors[taken[mine, 0]].double() - mean)
+        weight = torch.linalg.solve(cov, sums.t()).t()
+        for score, pairs, where in zip(scores, (member, other), columns[1:], strict=True):
+            asked = half[pairs[:, 0]] == 1 - learned
+            score[asked] = ((vectors[pairs[asked, 0]].double() - mean) * weight[where[asked]]).sum(1)
+    known = [~score.isnan() for score in scores]
+    group = [2 * where[k] + half[pairs[k, 0]] for where, pairs, k in zip(columns[1:], (member, other), known, strict=True)]
+    place = torch.full((len(member),), float("nan"), dtype=torch.double)
+    place[known[0]] = placements(scores[0][known[0]], group[0], scores[1][known[1]], group[1])
+    return place
 
 
 RECORDS = (
@@ -129,5 +180,12 @@ RECORDS = (
         "Yeom et al. 2018, within users",
         "A deleted pair is recognised by a higher score than the user has with items that were not trained on.",
         "Compare with the same attack on gold.",
+    ),
+    AttackRecord(
+        "taker_probe",
+        ("users' vectors", "deleted pairs", "pairs of the same items that never were"),
+        "Alain and Bengio 2016, linear probes",
+        "Users' vectors still tell who took a deleted item.",
+        "Taste tells it too: compare with gold.",
     ),
 )

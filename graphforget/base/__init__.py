@@ -7,6 +7,7 @@ from graphforget.base.edits import ModelEdit, Operator, insert, replay
 from graphforget.base.history import FitLog, Recipe
 from graphforget.base.model import Ensemble, RowBlock, captured, evaluating, fresh_like, frozen_copy, weights_digest
 from graphforget.base.result import Cost, Serving, UnlearnResult
+from graphforget.base.rows import rows_by_parameter
 from graphforget.base.tags import Tags
 from graphforget.base.task import Task
 from graphforget.base.unlearner import Outcome, Prepared, Run, Unlearner
@@ -46,6 +47,7 @@ __all__ = [
     "replay",
     "resolve_labels",
     "row_ids",
+    "rows_by_parameter",
     "save_model",
     "using_row_ids",
     "weights_digest",

@@ -17,11 +17,15 @@ from graphforget.registry import nearest
 
 @dataclass(frozen=True)
 class RowBlock:
-    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id (case C15)."""
+    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id (case C15).
+
+    ``modality`` names the item features that the rows correct, for tables that go back to fresh with that content alone.
+    """
 
     parameter: str
     offset: int = 0
     stride: int = 1
+    modality: str | None = None
 
 
 class Ensemble(nn.Module):

@@ -1,4 +1,4 @@
-"""The command line: ``graphforget demo | run | unlearn | evaluate | report | list | doctor``.
+"""The command line: ``graphforget demo | run | unlearn | suspend | restore | recommend | evaluate | report | list | doctor``.
 
 Exit codes: 0 done; 2 bad input, with one sentence on standard error; 3 the verdict is "insufficient".
 """

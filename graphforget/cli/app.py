@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from graphforget.cli import demo, doctor, evaluate, listing, report, run, unlearn
+from graphforget.cli import demo, doctor, evaluate, listing, recommend, report, restore, run, suspend, unlearn
 from graphforget.exceptions import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -99,6 +99,9 @@ def _root(version: Version = False) -> None:
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("unlearn")(unlearn.unlearn)
+app.command("suspend")(suspend.suspend)
+app.command("restore")(restore.restore)
+app.command("recommend")(recommend.recommend)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("list")(listing.list_)

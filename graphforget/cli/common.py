@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,12 @@ DataOptions = Annotated[
 ]
 ModelClass = Annotated[str | None, typer.Option(help="package.module:Class of a model outside graphforget; its code runs.")]
 Force = Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")]
+ItemIds = Annotated[str | None, typer.Option("--items", "--item", metavar="ID,ID,...", help="Items by id, e.g. 3,17.")]
+UserIds = Annotated[str | None, typer.Option("--users", "--user", metavar="ID,ID,...", help="Users by id, e.g. 5,8.")]
+ServedFolder = Annotated[Path, typer.Argument(help="A saved model, a result of `graphforget unlearn`, or the folder of a run.")]
+ServedData = Annotated[
+    str | None, typer.Option(help="Dataset or data file, as before any deletion; default: what the folder says.")
+]
 Show = Callable[[str, int, int, Mapping[str, Any]], None]
 
 
@@ -42,6 +49,18 @@ def key_values(options: list[str] | None, flag: str) -> dict[str, Any]:
             raise InputError(f"{flag} {key.strip()} is given twice; keep one.")
         found[key.strip()] = read_yaml(text, f"{flag} {option}")[0]
     return found
+
+
+def id_list(flag: str, text: str) -> list[int]:
+    """``"3, 17"`` as ``[3, 17]``.
+
+    Raises:
+        InputError: Not ids with commas between them.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and len(word) <= 18 for word in words):
+        raise InputError(f"{flag} takes ids with commas between them, for example {flag} 3,17; got '{text}'.")
+    return [int(word) for word in words]
 
 
 def print_json(content: Any) -> None:

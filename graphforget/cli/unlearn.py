@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
 from graphforget.base import UnlearnResult
@@ -29,6 +30,13 @@ ItemsWith = Annotated[
         metavar="ATTRIBUTE=VALUE", help="All items with a value of an attribute, e.g. publisher=Ballantine; may be repeated."
     ),
 ]
+Modality = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="The items named stay and lose these features only, e.g. --items 3,17 --modality image; may be repeated.",
+    ),
+]
 
 
 def unlearn(
@@ -41,6 +49,7 @@ def unlearn(
     items: Ids = None,
     users: Ids = None,
     items_with: ItemsWith = None,
+    modality: Modality = None,
     task: Annotated[
         str | None, typer.Option(help="Default: link_prediction, or recommendation where items or users are named.")
     ] = None,
@@ -59,7 +68,7 @@ def unlearn(
 
     check_out(out, force, model)
     named = [("item", items), ("user", users)]
-    asked = make_request(request, {kind: ids for kind, ids in named if ids is not None}, items_with or [])
+    asked = make_request(request, {kind: ids for kind, ids in named if ids is not None}, items_with or [], modality or [])
     with progress() as show:
         result = unlearn_saved(
             model,
@@ -87,16 +96,20 @@ def unlearn(
         typer.echo(f"saved:    {out}  (judge it with `graphforget evaluate {out} --data {data}`)")
 
 
-def make_request(file: Path | None, ids: Mapping[str, str], items_with: list[str]) -> Path | Callable[[Any], DeletionRequest]:
+def make_request(
+    file: Path | None, ids: Mapping[str, str], items_with: list[str], modalities: list[str]
+) -> Path | Callable[[Any], DeletionRequest]:
     """The request of the command line: a file, or a function of the data where users and items are named.
 
     Raises:
-        InputError: None or both of them, or a word that is no id or no ATTRIBUTE=VALUE.
+        InputError: None or both of them, a word that is no id or no ATTRIBUTE=VALUE, or a modality without items.
     """
     if file is not None:
-        if ids or items_with:
-            raise InputError("give either --request, or --items, --users and --items-with; not both.")
+        if ids or items_with or modalities:
+            raise InputError("give either --request, or --items, --users, --items-with and --modality; not both.")
         return file
+    if modalities and "item" not in ids and not items_with:
+        raise InputError("--modality says what items lose: name them too, for example --items 3,17 --modality image.")
     if not ids and not items_with:
         raise InputError("say what to forget: --request FILE, or --items 3,17, --users 5, --items-with publisher=Ballantine.")
     numbers: dict[str, list[int]] = {}
@@ -110,11 +123,23 @@ def make_request(file: Path | None, ids: Mapping[str, str], items_with: list[str
         raise InputError("--items-with takes ATTRIBUTE=VALUE, for example --items-with publisher=Ballantine.")
 
     def from_data(data: Any) -> DeletionRequest:
-        targets = [Target(kind, numbers[kind]) for kind in numbers]  # type: ignore[arg-type]
-        for attribute, value in wanted:
-            if not hasattr(data, "items_with"):
-                raise InputError(f"--items-with needs data with item attributes; '{data.name}' has none.")
-            targets.append(Target("item", data.items_with(attribute.strip(), value.strip())))
+        from graphforget.interactions.edit import having
+
+        if not hasattr(data, "items_with") and (wanted or modalities):
+            what = "--items-with needs data with item attributes" if wanted else "--modality needs data with item features"
+            raise InputError(f"{what}; '{data.name}' has none.")
+        targets = [Target("user", torch.tensor(numbers["user"]))] if "user" in numbers else []
+        items = [torch.tensor(numbers["item"])] if "item" in numbers else []
+        found = [data.items_with(attribute.strip(), value.strip()) for attribute, value in wanted]
+        for name in modalities:
+            # Of items that are found by what they have in common, those without the modality have nothing to lose.
+            content = having(data, name) if found else None
+            chosen = torch.cat(items + [one if content is None else one[content[one]] for one in found])
+            if not len(chosen):
+                raise InputError(f"no item with {' or '.join(items_with)} has features '{name}': there is nothing to forget.")
+            targets.append(Target("modality", chosen, name=name))
+        if not modalities:
+            targets += [Target("item", one) for one in items + found]
         return DeletionRequest(tuple(targets), note=" ".join(f"items with {text}" for text in items_with))
 
     return from_data

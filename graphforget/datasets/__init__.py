@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from graphforget.exceptions import InputError
 from graphforget.registry import Registry, check_params
 
 _PYG = "graphforget.datasets.pyg:"
@@ -58,7 +59,7 @@ _EXPORTS = {
 __all__ = ["DATASETS", "DESCRIPTIONS", "load", *_EXPORTS]
 
 
-def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) -> Any:
+def load(name: str, *, task: str | None = None, seed: int = 0, canary: float | None = None, **params: Any) -> Any:
     """A dataset, ready for a task.
 
     Raw files are looked for in ``GRAPHFORGET_DATA`` (read only), then in the cache, then downloaded as PyTorch Geometric does.
@@ -67,11 +68,13 @@ def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) ->
         name: See :data:`DATASETS`; hyphens count as underscores.
         task: What to split for, e.g. ``"link_prediction"``; by default the dataset's first task.
         seed: Seed of the split, where the dataset has no public one.
+        canary: For recommendation: share of the training interactions to hold out as canaries, e.g. 0.01; see
+            :func:`~graphforget.interactions.with_canaries`.
         **params: Parameters of the dataset, e.g. ``num_neighbors`` of digits.
 
     Raises:
-        InputError: Unknown name, task or parameter (the nearest are listed), files that are not the published ones, or a download
-            that failed.
+        InputError: Unknown name, task or parameter (the nearest are listed), files that are not the published ones, a download
+            that failed, or canaries of data that are no interactions.
 
     Example:
         >>> load("karate").num_nodes
@@ -79,7 +82,14 @@ def load(name: str, *, task: str | None = None, seed: int = 0, **params: Any) ->
     """
     maker = DATASETS[name if name in DATASETS or not isinstance(name, str) else name.replace("-", "_")]
     check_params(maker, params, f"dataset '{name}'")
-    return maker(task=task, seed=seed, **params)
+    data = maker(task=task, seed=seed, **params)
+    if canary is None:
+        return data
+    from graphforget.interactions import Interactions, with_canaries
+
+    if not isinstance(data, Interactions):
+        raise InputError(f"canaries are interactions held out before training, and '{name}' has none: leave out canary.")
+    return with_canaries(data, canary, seed=seed)
 
 
 def __getattr__(name: str) -> Any:

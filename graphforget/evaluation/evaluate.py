@@ -138,6 +138,8 @@ def evaluate(
     meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
     if ranked is not None:
         meta["relative_gaps"] = ranked.facts
+        meta["sampled"] = ranked.sampled
+        meta["asked"] |= {what.capitalize(): f"{n['asked']:,} drawn of {n['of']:,}" for what, n in ranked.sampled.items()}
     if relearning is not None:
         meta["relearning"] = learned
     return Report(

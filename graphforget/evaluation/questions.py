@@ -23,7 +23,7 @@ from graphforget.attacks.recommendation import matched_strangers
 from graphforget.interactions import Interactions, Positives, remove_pairs
 from graphforget.requests import ForgetSplit
 
-AUDIENCE = 1000  # users whose lists are compared between models
+AUDIENCE = 5000  # users whose lists are compared between models; of more, these are drawn
 PAIRS = 4000  # deleted pairs, and non-members of each sort, that are asked about; of more, these are drawn
 _LEAST_HELD = 30  # held-out pairs from which on the held-out attack is the one to judge by
 
@@ -78,6 +78,7 @@ class Questions:
         audience: Users whose lists are compared.
         test: [t, 2] retained test pairs of users who have a training item.
         groups: Rows of ``test`` by subset: ``test``, quartiles of the users' activity and of the items' popularity.
+        sampled: What was drawn instead of asked in full: ``{what: (number asked, of how many)}``; empty for small data.
     """
 
     split: ForgetSplit
@@ -90,13 +91,36 @@ class Questions:
     audience: Tensor
     test: Tensor
     groups: Mapping[str, Tensor]
+    sampled: Mapping[str, tuple[int, int]]
+
+    def gone(self, kind: str) -> Tensor:
+        """Forgotten users or items that had a training interaction."""
+        data = self.split.retain_data
+        column, alive = (1, data.alive_items) if kind == "item" else (0, data.alive_users)
+        ids = torch.unique(self.split.removed[:, column])
+        return ids[~alive[ids]]
+
+    @property
+    def bare(self) -> Tensor:
+        """Items that stay and lost a modality, ascending."""
+        named = torch.cat([self.forgotten[:0, 1], *self.split.request.modalities.values()])
+        return torch.unique(named[self.split.retain_data.alive_items[named]])
 
 
 def make_questions(task: Any, split: ForgetSplit) -> Questions:
     """Draw what will be asked, the same for all models."""
     data, positives = split.retain_data, task.context(split.retain_data).positives
     activity, popularity = positives.counts(), task.context(split.retain_data).popularity.cpu()
-    forgotten = _some(split.removed)
+    drawn: dict[str, tuple[int, int]] = {}
+
+    def some(what: str, rows: Tensor, limit: int) -> Tensor:
+        """At most ``limit`` rows, drawn without replacement, in their order."""
+        if len(rows) <= limit:
+            return rows
+        drawn[what] = limit, len(rows)
+        return rows[torch.randperm(len(rows), generator=seeds.generator(0))[:limit].sort().values]
+
+    forgotten = some("deleted pairs", split.removed, PAIRS)
     first = split.data
     known = torch.cat(list(first.splits.values()))
     by_user = ~data.alive_users[forgotten[:, 0]] & data.alive_items[forgotten[:, 1]]
@@ -107,7 +131,8 @@ def make_questions(task: Any, split: ForgetSplit) -> Questions:
         column, other, counts = (1, "user", activity) if kind == "item" else (0, "item", popularity)
         held = first.part("test") if len(first.part("test")) else first.part("val")
         strange = data.alive_users if kind == "item" else data.alive_items
-        held = _some(held[torch.isin(held[:, column], members[:, column]) & strange[held[:, 1 - column]]])
+        held = held[torch.isin(held[:, column], members[:, column]) & strange[held[:, 1 - column]]]
+        held = some(f"held-out pairs of the same {kind}s", held, PAIRS)
         draw = {
             name: matched_strangers(members, known, counts, first.num_items, side=other, window=window, seed=number)
             for number, (name, window) in enumerate((("matched", 20), ("random", None)))
@@ -115,7 +140,7 @@ def make_questions(task: Any, split: ForgetSplit) -> Questions:
         sides.append(Side(kind, members, {"held": held, **draw}))
     pairs = torch.cat([forgotten, *(p for side in sides for p in side.others.values())])
     having = (activity > 0).nonzero().view(-1)
-    audience = having[torch.randperm(len(having), generator=seeds.generator(0))[:AUDIENCE]].sort().values
+    audience = some("users whose lists are compared", having, AUDIENCE)
     test = data.part("test")
     test = test[activity[test[:, 0]] > 0]
     return Questions(
@@ -129,14 +154,8 @@ def make_questions(task: Any, split: ForgetSplit) -> Questions:
         audience,
         test,
         _groups(test, activity, popularity, data.alive_items),
+        drawn,
     )
-
-
-def _some(pairs: Tensor) -> Tensor:
-    """At most :data:`PAIRS` rows, drawn without replacement, in their order."""
-    if len(pairs) <= PAIRS:
-        return pairs
-    return pairs[torch.randperm(len(pairs), generator=seeds.generator(0))[:PAIRS].sort().values]
 
 
 def _groups(test: Tensor, activity: Tensor, popularity: Tensor, alive: Tensor) -> dict[str, Tensor]:

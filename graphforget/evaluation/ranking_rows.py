@@ -31,21 +31,25 @@ def ranking_rows(questions: Questions, one: Judged, answer: Measured, golds: Seq
     for (subset, metric), per_user in answer.utility.items():
         known = per_user[~per_user.isnan()]
         if len(known):
-            add(subset, metric, float(known.mean()), *(bootstrap_interval(known) if subset == "test" else ()))
+            add(subset, metric, float(known.mean()), *bootstrap_interval(known))
     for metric, (values, users) in answer.values.items():
         if bool((~values.isnan()).any()):
             add("deleted", metric, *mean_over_users(values, users))
-    for metric, value in answer.figures.items():
-        if not math.isnan(value):
-            add("deleted", metric, value)
     others = [(number, gold) for number, gold in enumerate(golds) if gold is not answer]
+    for (subset, metric), per_user in answer.utility.items():
+        if subset == "test" and others:  # user by user, all models asked of the same users
+            away = per_user - torch.stack([gold.utility[subset, metric] for _, gold in others]).mean(0)
+            if bool((~away.isnan()).any()):
+                away = away[~away.isnan()]
+                add(subset, f"gold_difference_{metric}", float(away.mean()), *bootstrap_interval(away))
     found: dict[tuple[str, str], list[Tensor]] = {}
     for number, gold in others:
         for key, values in compare(questions, answer, gold, number).items():
             found.setdefault(key, []).append(values.double())
     for (subset, metric), each in found.items():
         mean = torch.stack(each).mean(0)
-        add(subset, metric, float(mean.mean()), *bootstrap_interval(mean))
+        if not bool(mean.isnan().any()):
+            add(subset, metric, float(mean.mean()), *(bootstrap_interval(mean) if len(mean) > 1 else ()))
     distance = _reingest_distance(answer, [gold for _, gold in others])
     if distance is not None:
         add("deleted", "reingest_ks", distance)
@@ -150,6 +154,7 @@ class RankingEvidence:
 
     Attributes:
         facts: Relative gaps of unlearned models with the flag of over-forgetting, JSON-safe; filled by :meth:`rows`.
+        sampled: What was drawn instead of asked in full: ``{what: {"asked": n, "of": N}}``; the same for all models.
     """
 
     def __init__(self, task: Any, split: ForgetSplit, everyone: Sequence[Judged], golds: Sequence[Judged]) -> None:
@@ -157,6 +162,7 @@ class RankingEvidence:
         self._answers = dict(zip(map(id, everyone), measure(task, self.questions, everyone, golds), strict=True))
         self._golds = [self._answers[id(gold)] for gold in golds]
         self.facts: list[dict[str, Any]] = []
+        self.sampled = {what: {"asked": asked, "of": every} for what, (asked, every) in self.questions.sampled.items()}
 
     def rows(self, one: Judged, start: Judged) -> list[Row]:
         """Rows of one model; relative gaps are to the original that it started from."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions
 
-_PARTS = ("train", "val", "test")
+_PARTS = ("train", "val", "test", "canary")
 
 
 def is_hetero(data: Any) -> bool:
@@ -21,9 +21,9 @@ def is_hetero(data: Any) -> bool:
 def from_hetero(data: Any, *, user: str = "user", item: str = "item", name: str = "interactions") -> Interactions:
     """Interactions from the one edge type that leads from users to items.
 
-    Every edge is an interaction. Boolean masks ``train_mask``, ``val_mask`` and ``test_mask`` on the edge store say which part
-    it is in; without a ``train_mask`` what the others leave is for training. Floating-point matrices with one row per item
-    become features under their own names. Repeated edges count once.
+    Every edge is an interaction. Boolean masks ``train_mask``, ``val_mask``, ``test_mask`` and ``canary_mask`` on the edge store
+    say which part it is in; without a ``train_mask`` what the others leave is for training. Floating-point matrices with one row
+    per item become features under their own names. Repeated edges count once.
 
     Args:
         data: A ``torch_geometric.data.HeteroData``.
@@ -86,7 +86,7 @@ def to_hetero(data: Interactions) -> Any:
     for key, table in data.features.items():
         result["item"][key] = table.clone()
     store = result["user", "takes", "item"]
-    parts = [(part, data.part(part)) for part in _PARTS]
+    parts = [(part, data.part(part)) for part in _PARTS if part != "canary" or part in data.splits]
     store.edge_index = torch.cat([pairs for _, pairs in parts]).t().contiguous()
     which = torch.repeat_interleave(torch.arange(len(parts)), torch.tensor([len(pairs) for _, pairs in parts]))
     for number, (part, _) in enumerate(parts):

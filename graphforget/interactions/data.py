@@ -88,7 +88,8 @@ class Interactions:
     """Implicit feedback of users on items; an example is a row (user_id, item_id).
 
     Attributes:
-        splits: Pairs of ``train``, ``val`` and ``test``, each [n, 2] int64, sorted, unique, and in one part only.
+        splits: Pairs of ``train``, ``val`` and ``test`` (and ``canary``, see
+            :func:`~graphforget.interactions.with_canaries`), each [n, 2] int64, sorted, unique, and in one part only.
         num_users: Number of user slots, forgotten ones included.
         num_items: Number of item slots, forgotten ones included.
         alive_users: [num_users] bool; False for forgotten users.
@@ -135,7 +136,7 @@ class Interactions:
         """A validated container.
 
         Args:
-            splits: Pairs (user, item), [n, 2], of ``train`` and, where there are some, ``val`` and ``test``.
+            splits: Pairs (user, item), [n, 2], of ``train`` and, where there are some, ``val``, ``test`` and ``canary``.
             num_users: Number of users; by default the largest user id plus one.
             num_items: Number of items; by default the largest item id plus one.
             name: For reports.

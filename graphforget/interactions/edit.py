@@ -1,4 +1,4 @@
-"""Removing users, items and single interactions. Ids stay: a forgotten user or item keeps its slot."""
+"""Removing users, items, single interactions and content. Ids stay: a forgotten user or item keeps its slot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions
+from graphforget.registry import nearest
 from graphforget.requests import as_ids, show_ids
 
 
@@ -94,6 +95,60 @@ def remove_pairs(data: Interactions, pairs: Any) -> Interactions:
     if bool(missing.any()):
         raise InputError(f"unknown interactions {show_ids(rows[missing])}: they are in no part of '{data.name}'.")
     return replace(data, splits={part: p[~torch.isin(data.keys(p), keys)] for part, p in data.splits.items()})
+
+
+def having(data: Interactions, name: str) -> Tensor:
+    """Which items exist and have content in a modality, bool [num_items].
+
+    Raises:
+        InputError: The data has no such modality; the nearest are listed.
+    """
+    if name not in data.features:
+        known = nearest(name, list(data.features)) if data.features else "it has none."
+        raise InputError(f"'{data.name}' has no item features '{name}': {known}")
+    return data.alive_items & data.features[name].isfinite().all(1)
+
+
+def check_modality(data: Interactions, name: str, ids: Tensor) -> None:
+    """Refuse to forget content that is not there.
+
+    Raises:
+        InputError: An unknown modality, unknown or forgotten items, or items without this content, named.
+    """
+    content = having(data, name)
+    check_entities(data, ids, "item")
+    missing = ids[~content[ids]]
+    if not len(missing):
+        return
+    earlier = data.lineage.request.modalities.get(name, ids[:0]) if data.lineage is not None else ids[:0]
+    done = missing[torch.isin(missing, earlier)]
+    if len(done):
+        raise InputError(f"the features '{name}' of items {show_ids(done)} are already forgotten.")
+    raise InputError(f"items {show_ids(missing)} have no features '{name}' in '{data.name}': there is nothing to forget of them.")
+
+
+def remove_modality(data: Interactions, name: str, ids: Any) -> Interactions:
+    """The same items and interactions without one modality of some items: their feature rows become NaN.
+
+    Args:
+        data: Interactions.
+        name: Name of the feature table.
+        ids: Item ids, [n].
+
+    Raises:
+        InputError: An unknown modality, unknown or forgotten items, or items that lack it already.
+
+    Example:
+        >>> data = Interactions.create({"train": [[0, 0], [0, 1]]}, features={"image": [[1.0], [2.0]]})
+        >>> remove_modality(data, "image", [1]).features["image"].view(-1).tolist()
+        [1.0, nan]
+    """
+    rows = as_ids(ids, "item")
+    check_modality(data, name, rows)
+    gone = torch.zeros_like(data.alive_items)
+    gone[rows] = True
+    table = data.features[name].masked_fill(gone.view(-1, 1), float("nan"))
+    return replace(data, features={**data.features, name: table})
 
 
 def _without_names(names: tuple[str, ...] | None, rows: Tensor) -> tuple[str, ...] | None:

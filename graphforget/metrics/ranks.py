@@ -8,7 +8,7 @@ from torch import Tensor
 from graphforget.base.metric import MetricRecord
 from graphforget.exceptions import InputError
 
-__all__ = ["auc", "auc_two_sided", "average_ranks", "spearman", "tpr_at_fpr"]
+__all__ = ["auc", "auc_two_sided", "average_ranks", "spearman", "threshold_at_fpr", "tpr_at_fpr"]
 
 
 def _scores(values: Tensor, name: str) -> Tensor:
@@ -52,6 +52,23 @@ def auc_two_sided(positive: Tensor, negative: Tensor) -> float:
     return max(value, 1 - value)
 
 
+def threshold_at_fpr(negative: Tensor, fpr: float) -> float:
+    """Smallest score above which at most ``fpr`` of the negatives lie; ties with it are refused on both sides.
+
+    Raises:
+        InputError: If ``fpr`` is not in [0, 1), or there is no score.
+
+    Example:
+        >>> threshold_at_fpr(torch.tensor([1.0, 2.0, 3.0, 4.0]), 0.25)
+        3.0
+    """
+    if not 0 <= fpr < 1:
+        raise InputError(f"fpr must be in [0, 1), got {fpr}; 0.01 means one per cent.")
+    negative = _scores(negative, "negative")
+    allowed = int(fpr * negative.numel() + 1e-9)
+    return float(negative.topk(allowed + 1).values[-1])
+
+
 def tpr_at_fpr(positive: Tensor, negative: Tensor, fpr: float) -> float:
     """Largest share of positives accepted while at most ``fpr`` of the negatives are (Carlini et al. 2022).
 
@@ -61,13 +78,7 @@ def tpr_at_fpr(positive: Tensor, negative: Tensor, fpr: float) -> float:
     Raises:
         InputError: If ``fpr`` is not in [0, 1).
     """
-    if not 0 <= fpr < 1:
-        raise InputError(f"fpr must be in [0, 1), got {fpr}; 0.01 means one per cent.")
-    positive, negative = _scores(positive, "positive"), _scores(negative, "negative")
-    allowed = int(fpr * negative.numel() + 1e-9)
-    # Accept strictly above the (allowed + 1)-th largest negative: ties with it are refused on both sides.
-    threshold = negative.topk(allowed + 1).values[-1]
-    return float((positive > threshold).double().mean())
+    return float((_scores(positive, "positive") > threshold_at_fpr(negative, fpr)).double().mean())
 
 
 def spearman(a: Tensor, b: Tensor) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,9 +17,10 @@ from graphforget.exceptions import InputError
 
 __all__ = [
     "RelativeGap",
+    "entropies",
     "exposure_at_k",
     "jaccard_at_k",
-    "js_of_logs",
+    "js_of",
     "mean_over_users",
     "overlap_of_lists",
     "pair_ranks",
@@ -30,7 +32,6 @@ __all__ = [
     "two_sample_distance",
 ]
 
-_CELLS = 20_000_000  # scores compared at once
 _DRAWS = 4_000_000  # bootstrap draws at once
 
 
@@ -57,20 +58,28 @@ def pair_ranks(scores: Tensor, pairs: Tensor, *, exclude: Tensor | None = None) 
     own = scores[pairs[:, 0], pairs[:, 1]]
     if bool(own.isnan().any() | own.isinf().any()):
         raise InputError("a pair to be ranked has no score: its user or item is deleted in the data that the model reads.")
-    table = scores.masked_fill(scores.isnan(), -torch.inf)
-    if exclude is not None and exclude.numel():
-        table = table.index_put((exclude[:, 0], exclude[:, 1]), table.new_tensor(-torch.inf))
-    count = (table > -torch.inf).sum(1)
-    ranks, sizes = [], []
-    for part in torch.arange(len(pairs)).split(max(1, _CELLS // max(1, scores.size(1)))):
-        row, item = pairs[part, 0], pairs[part, 1]
-        rows, value = table[row], own[part].unsqueeze(1)
-        here = rows[torch.arange(len(part)), item] > -torch.inf  # else it was excluded, and is put back beside the others
-        above, tied = (rows > value).sum(1), (rows == value).sum(1) - here.long()
-        ranks.append(1 + above.double() + tied.double() / 2)
-        sizes.append(count[row] + (~here).long())
-    empty = torch.zeros(0)
-    return torch.cat(ranks or [empty.double()]), torch.cat(sizes or [empty.long()])
+    if scores.dtype in (torch.float16, torch.bfloat16):
+        scores = scores.float()
+    table, values = scores.detach().cpu().numpy(), own.detach().to(scores.dtype).cpu().numpy()
+    rows, items = pairs.cpu().unbind(1)
+    order = torch.argsort(rows, stable=True)
+    row_of, first = torch.unique_consecutive(rows[order], return_counts=True)
+    out = torch.empty(0, 2, dtype=torch.long) if exclude is None else exclude.cpu()
+    out = out[torch.argsort(out[:, 0], stable=True)]
+    left, right = (torch.searchsorted(out[:, 0].contiguous(), row_of, right=side).tolist() for side in (False, True))
+    dropped = out[:, 1].numpy()
+    ranks, sizes = np.empty(len(pairs)), np.empty(len(pairs), dtype=np.int64)
+    # One row at a time: it stays in the processor's cache, and no second table is made.
+    for row, places, start, end in zip(row_of.tolist(), order.split(first.tolist()), left, right, strict=True):
+        line = table[row].copy()
+        line[dropped[start:end]] = -np.inf
+        candidates = np.count_nonzero(line > -np.inf)
+        for place in places.tolist():
+            value, here = values[place], line[items[place]] > -np.inf  # else it was excluded, and is put back beside the others
+            tied = np.count_nonzero(line == value) - int(here)
+            ranks[place] = 1 + np.count_nonzero(line > value) + tied / 2
+            sizes[place] = candidates + int(not here)
+    return torch.from_numpy(ranks), torch.from_numpy(sizes)
 
 
 def rank_percentile(rank: Tensor, size: Tensor) -> Tensor:
@@ -191,14 +200,33 @@ def softmax_js(scores: Tensor, reference: Tensor) -> Tensor:
     """
     if scores.shape != reference.shape or bool(scores.isnan().any() | reference.isnan().any()):
         raise InputError("softmax_js needs two tables [users, items] of one shape without NaN: give live items only.")
-    return js_of_logs(*(s.double().log_softmax(1) for s in (scores, reference)))
+    p, q = (s.double().softmax(1) for s in (scores, reference))
+    return js_of(p, q, entropies(p), entropies(q))
 
 
-def js_of_logs(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Jensen-Shannon divergence (base 2) of distributions given by their logarithms [u, n], per row [u]."""
-    log_m = torch.logaddexp(log_p, log_q) - math.log(2)
-    value = (log_p.exp() * (log_p - log_m) + log_q.exp() * (log_q - log_m)).sum(1) / (2 * math.log(2))
-    return value.clamp(0, 1)
+def entropies(p: Tensor) -> Tensor:
+    """Entropy in nats of each row of ``p`` [u, n], [u].
+
+    Example:
+        >>> round(float(entropies(torch.tensor([[0.5, 0.5]])).exp()), 6)
+        2.0
+    """
+    return -torch.xlogy(p, p).sum(1)
+
+
+def js_of(p: Tensor, q: Tensor, entropy_p: Tensor, entropy_q: Tensor) -> Tensor:
+    """Jensen-Shannon divergence (base 2) of distributions, per row [u]: the entropy of their mean less their mean entropy.
+
+    One logarithm per cell, where many models are compared with the same few. In float64 it is exact to about 1e-13.
+
+    Args:
+        p: [u, n] rows that sum to 1.
+        q: [u, n], the same.
+        entropy_p: [u] from :func:`entropies`.
+        entropy_q: [u], the same.
+    """
+    value = entropies((p + q).mul_(0.5)) - (entropy_p + entropy_q) / 2
+    return (value / math.log(2)).clamp(0, 1)
 
 
 def two_sample_distance(a: Tensor, b: Tensor) -> float:

@@ -39,6 +39,11 @@ def _membership(side: str) -> tuple[MetricRecord, ...]:
             f"Share of deleted pairs found while 1 % of the held-out pairs of the same {side}s are taken for deleted ones.",
             "Its resolution is one over the number of held-out pairs.",
         ),
+        record(
+            "rank_tpr_at_fpr_0.01",
+            f"The same by the item's place in the user's list: while 1 % of the held-out pairs of the same {side}s are accused.",
+            "Its resolution is one over the number of held-out pairs.",
+        ),
     )
 
 
@@ -57,8 +62,30 @@ _OF_ONE_MODEL = (
     ),
     *_membership("item"),
     *_membership("user"),
+    MetricRecord(
+        "taker_probe_auc",
+        "privacy",
+        (0.0, 1.0),
+        "gold",
+        False,
+        "Alain and Bengio 2016, linear probes",
+        "Chance that a linear probe on users' vectors puts a former taker of a deleted item above a user who never took it.",
+        "Taste alone tells takers apart: gold's value is the aim, not 0.5.",
+    ),
+    *(
+        MetricRecord(
+            f"{kind}_row_norm",
+            "representation",
+            (0.0, _INF),
+            "gold",
+            False,
+            _SPEC,
+            f"Length of the table rows of a deleted {kind}, over the mean length of fresh ones: what a cold {kind} has is 1.",
+        )
+        for kind in ("item", "user")
+    ),
 )
-GAPS = tuple(record.name for record in _OF_ONE_MODEL if not record.name.endswith("0.01"))
+GAPS = tuple(record.name for record in _OF_ONE_MODEL)
 """Statistics for which there is a relative gap, ``gap_<name>``."""
 
 RECORDS = (
@@ -76,6 +103,18 @@ RECORDS = (
         )
         for record in _OF_ONE_MODEL
         if record.name in GAPS
+    ),
+    *(
+        MetricRecord(
+            f"gold_difference_{name}@20",
+            "forgetting",
+            (-1.0, 1.0),
+            "gold",
+            True,
+            _SPEC,
+            f"This model's {name}@20 less the golds' mean, user by user; its interval resamples users.",
+        )
+        for name in ("recall", "ndcg")
     ),
     MetricRecord(
         "reingest_ks",

@@ -9,7 +9,9 @@ from torch.nn import functional as F
 from graphforget.base.metric import MetricRecord
 from graphforget.exceptions import InputError
 
-__all__ = ["linear_cka", "neighbourhood_overlap"]
+__all__ = ["linear_cka", "nearest_rows", "neighbourhood_overlap", "shared_neighbours"]
+
+_CELLS = 2**21  # similarities at once: larger blocks would be given back to the system after each use
 
 
 def _embeddings(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -43,7 +45,7 @@ def linear_cka(x: Tensor, y: Tensor) -> float:
 
 
 def neighbourhood_overlap(
-    x: Tensor, y: Tensor, *, num_neighbors: int = 10, index: Tensor | None = None, chunk_size: int = 1024
+    x: Tensor, y: Tensor, *, num_neighbors: int = 10, index: Tensor | None = None, chunk_size: int | None = None
 ) -> Tensor:
     """Share of an element's nearest neighbours (cosine) that both representations agree on.
 
@@ -52,25 +54,52 @@ def neighbourhood_overlap(
         y: ``[n, d2]`` embeddings of the same elements.
         num_neighbors: Size of the neighbourhood, the element itself excluded.
         index: ``[m]`` rows to measure (for example the neighbours of deleted items); all rows by default.
-        chunk_size: Rows compared at a time; memory is chunk_size x n.
+        chunk_size: Rows compared at a time; memory is chunk_size x n. By default about two million similarities.
 
     Returns:
         ``[m]`` values in [0, 1]. Unrelated representations give about num_neighbors / n.
     """
     x, y = _embeddings(x, y)
+    each = [nearest_rows(z, num_neighbors=num_neighbors, index=index, chunk_size=chunk_size) for z in (x, y)]
+    return shared_neighbours(*each)
+
+
+def nearest_rows(x: Tensor, *, num_neighbors: int = 10, index: Tensor | None = None, chunk_size: int | None = None) -> Tensor:
+    """The nearest rows (cosine) of some rows, themselves excluded: ``[m, num_neighbors]``.
+
+    Args:
+        x: ``[n, d]`` embeddings.
+        num_neighbors: Size of the neighbourhood.
+        index: ``[m]`` rows whose neighbours are wanted; all by default.
+        chunk_size: As in :func:`neighbourhood_overlap`.
+
+    Raises:
+        InputError: NaN, or more neighbours than there are.
+
+    Example:
+        >>> nearest_rows(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), num_neighbors=1).tolist()
+        [[1], [0], [1]]
+    """
+    x, _ = _embeddings(x, x)
     if not 1 <= num_neighbors < x.shape[0]:
         raise InputError(f"num_neighbors must be between 1 and n - 1 = {x.shape[0] - 1}, got {num_neighbors}.")
     rows = torch.arange(x.shape[0], device=x.device) if index is None else index.to(x.device)
-    x, y = F.normalize(x, dim=1), F.normalize(y, dim=1)
-    parts = []
-    for chunk in rows.split(chunk_size):
-        neighbours = []
-        for z in (x, y):
-            similarity = z[chunk] @ z.T
-            similarity[torch.arange(chunk.numel(), device=z.device), chunk] = -torch.inf
-            neighbours.append(similarity.topk(num_neighbors, dim=1).indices)
-        parts.append((neighbours[0].unsqueeze(2) == neighbours[1].unsqueeze(1)).any(2).double().mean(1))
-    return torch.cat(parts) if parts else x.new_zeros(0)
+    x, parts = F.normalize(x, dim=1), []
+    for chunk in rows.split(chunk_size or max(1, _CELLS // x.shape[0])):
+        similarity = x[chunk] @ x.T
+        similarity[torch.arange(chunk.numel(), device=x.device), chunk] = -torch.inf
+        parts.append(similarity.topk(num_neighbors, dim=1).indices)
+    return torch.cat(parts)
+
+
+def shared_neighbours(a: Tensor, b: Tensor) -> Tensor:
+    """Share of the neighbours ``[m, k]`` of each element that stand in both lists: ``[m]``.
+
+    Example:
+        >>> shared_neighbours(torch.tensor([[1, 2]]), torch.tensor([[2, 3]])).tolist()
+        [0.5]
+    """
+    return (a.unsqueeze(2) == b.unsqueeze(1)).any(2).double().mean(1)
 
 
 RECORDS = (

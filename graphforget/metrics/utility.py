@@ -14,6 +14,7 @@ __all__ = [
     "accuracy",
     "average_precision",
     "macro_f1",
+    "map_at_k",
     "ndcg_at_k",
     "precision_at_k",
     "ranking_summary",
@@ -90,9 +91,9 @@ def top_items(scores: Tensor, top_k: int, *, exclude: Tensor | None = None) -> T
     """
     if scores.dim() != 2 or top_k < 1:
         raise InputError(f"top_items needs scores [users, items] and top_k >= 1, got {tuple(scores.shape)} and {top_k}.")
-    scores = scores.masked_fill(scores.isnan(), -torch.inf)
+    scores = scores.detach().masked_fill(scores.isnan(), -torch.inf)
     if exclude is not None and exclude.numel():
-        scores = scores.index_put((exclude[:, 0], exclude[:, 1]), scores.new_tensor(-torch.inf))
+        scores.index_put_((exclude[:, 0], exclude[:, 1]), scores.new_tensor(-torch.inf))
     values, items = scores.topk(min(top_k, scores.shape[1]), dim=1)
     return items.masked_fill(values == -torch.inf, -1)
 
@@ -105,13 +106,13 @@ def _hits(ranked: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
         )
     if positives.numel() and int(positives[:, 0].max()) >= ranked.shape[0]:
         raise InputError(f"Positives name row {int(positives[:, 0].max())}, but there are {ranked.shape[0]} ranked lists.")
-    positives = positives.unique(dim=0)
     largest = max(int(ranked.max()) if ranked.numel() else 0, int(positives[:, 1].max()) if positives.numel() else 0)
     width = largest + 2
     rows = torch.arange(ranked.shape[0], device=ranked.device).unsqueeze(1)
     # Column 0 stands for "no candidate" (-1), which no positive can match.
-    hits = torch.isin(rows * width + ranked + 1, positives[:, 0] * width + positives[:, 1] + 1) & (ranked >= 0)
-    return hits.double(), torch.bincount(positives[:, 0], minlength=ranked.shape[0]).double()
+    keys = (positives[:, 0] * width + positives[:, 1] + 1).unique()
+    hits = torch.isin(rows * width + ranked + 1, keys) & (ranked >= 0)
+    return hits.double(), torch.bincount(keys // width, minlength=ranked.shape[0]).double()
 
 
 def _without_empty(value: Tensor, count: Tensor) -> Tensor:
@@ -147,8 +148,26 @@ def ndcg_at_k(ranked: Tensor, positives: Tensor) -> Tensor:
     return _without_empty(hits @ discount / ideal.clamp_min(1e-12), count)
 
 
+def map_at_k(ranked: Tensor, positives: Tensor) -> Tensor:
+    """Average precision of a list: the precision at the place of every hit, summed, over min(k, number of positives).
+
+    Per user ``[u]``; NaN for users without positives. Its mean over users is the MAP.
+
+    Args:
+        ranked: ``[u, k]`` from :func:`top_items`.
+        positives: ``[m, 2]`` pairs (row, item) that should be found; repeated pairs count once.
+
+    Example:
+        >>> map_at_k(torch.tensor([[3, 1, 2]]), torch.tensor([[0, 1], [0, 2]])).tolist()
+        [0.5833333333333333]
+    """
+    hits, count = _hits(ranked, positives)
+    precision = hits.cumsum(1) / torch.arange(1, ranked.shape[1] + 1, device=ranked.device)
+    return _without_empty((precision * hits).sum(1) / count.clamp(1, ranked.shape[1]), count)
+
+
 def ranking_summary(ranked: Tensor, positives: Tensor, *, top_k: Sequence[int]) -> dict[str, float]:
-    """Means over users with positives of recall, precision and NDCG at each cut-off: ``{"recall@20": ...}``.
+    """Means over users with positives of recall, precision, NDCG and MAP at each cut-off: ``{"recall@20": ...}``.
 
     Raises:
         InputError: If a cut-off is longer than the lists.
@@ -157,9 +176,12 @@ def ranking_summary(ranked: Tensor, positives: Tensor, *, top_k: Sequence[int]) 
     for k in top_k:
         if not 1 <= k <= ranked.shape[1]:
             raise InputError(f"Cut-off {k} needs lists of at least that length, got {ranked.shape[1]}; rank more items.")
-        for name, metric in (("recall", recall_at_k), ("precision", precision_at_k), ("ndcg", ndcg_at_k)):
+        for name, metric in _RANKED.items():
             result[f"{name}@{k}"] = float(metric(ranked[:, :k], positives).nanmean())
     return result
+
+
+_RANKED = {"recall": recall_at_k, "precision": precision_at_k, "ndcg": ndcg_at_k, "map": map_at_k}
 
 
 def _utility(name: str, source: str, description: str) -> MetricRecord:
@@ -174,4 +196,5 @@ RECORDS = (
     _utility("recall@20", "standard", "Share of a user's held-out items among the first 20 recommended."),
     _utility("precision@20", "standard", "Share of the first 20 recommendations that the user took."),
     _utility("ndcg@20", "Jarvelin and Kekalainen 2002", "Like recall@20, with early places counting more."),
+    _utility("map@20", "standard", "Mean precision over the places of the hits among the first 20 recommended."),
 )

@@ -26,7 +26,10 @@ _TARGETS = {
     "ials": "graphforget.models.recommender.ials:IALS",
 }
 MODELS = Registry("model", _TARGETS)
-_CLASSES = {path.partition(":")[2]: path for path in _TARGETS.values()}
+# A registered model is made from sizes of the data and reads what a task hands over. Typed edges are in no task's data, so that
+# RGCN is for the caller's own loops and has no name in recipes.
+_UNREGISTERED = ("graphforget.models.gnn.rgcn:RGCN",)
+_CLASSES = {path.partition(":")[2]: path for path in (*_TARGETS.values(), *_UNREGISTERED)}
 
 __all__ = ["MODELS", *sorted(_CLASSES)]
 

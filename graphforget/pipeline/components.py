@@ -131,9 +131,8 @@ def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequ
     if section.file is not None:
         return DeletionRequest.load(section.file)
     if section.ids is not None:
-        return DeletionRequest.from_dict(
-            {"targets": [{"kind": section.target, "ids": [list(i) if isinstance(i, tuple) else i for i in section.ids]}]}
-        )
+        ids = [list(i) if isinstance(i, tuple) else i for i in section.ids]
+        return DeletionRequest.from_dict({"targets": [{"kind": section.target, "ids": ids, "name": section.name}]})
     assert section.size is not None
     samplers = samplers_of(section.target or "", data)
     if section.where not in samplers:

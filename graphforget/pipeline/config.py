@@ -78,12 +78,15 @@ class ModelSection(Component):
 class RequestSection(Component):
     """``{file: request.json}``, ``{target: node, ids: [3, 4]}`` or ``{target: edge, where: random, size: 0.05, seed: 0}``.
 
+    A modality is named as well: ``{target: modality, name: image, ids: [3, 4]}``.
+
     ``where`` names a sampler: ``random``, ``hub``, ``inside``, ``outside``, ``community``, ``class`` ...; what it takes besides
     size and seed (``label``, ``num_hops``) stands here too.
     """
 
     file: str | None = None
     target: str | None = None
+    name: str | None = None
     ids: tuple[int, ...] | tuple[tuple[int, int], ...] | None = None
     where: str | None = None
     size: int | float | None = None
@@ -100,6 +103,8 @@ class RequestSection(Component):
             raise ValueError("a request file says itself what to forget; leave out target and size.")
         if self.file is None and self.target not in KINDS:
             raise ValueError(f"target {self.target!r} is unknown; {nearest(str(self.target), list(KINDS))}")
+        if (self.name is None) == (self.target == "modality"):
+            raise ValueError("name: belongs to target: modality, and to it only, for example name: image.")
         if (self.where is None) != (self.size is None):
             raise ValueError("where: and size: belong together; size is a share such as 0.05 or a number such as 10.")
         if self.where is None and self.params:
@@ -272,16 +277,19 @@ def lookup(where: str, registry: Mapping[str, Any], key: str) -> Any:
 
 
 def complete_data(data: DataSection, task: str) -> DataSection:
-    """The section with the loader's defaults written out."""
+    """The section with the loader's defaults written out; ``canary`` is an option of all loaders together."""
     if data.file is not None:
         if data.params:
             raise InputError(f"data.{next(iter(data.params))}: unknown key; a file has no options.")
         return data
-    from graphforget.datasets import DATASETS
+    from graphforget.datasets import DATASETS, load
 
     assert data.name is not None
     loader = lookup("data.name", DATASETS, data.name)
-    return DataSection(name=data.name, **complete("data", loader, data.params, hidden=("task", "name")))
+    shared = {key: value for key, value in data.params.items() if key == "canary"}
+    complete("data", load, shared, hidden=("task", "name", "seed"))
+    own = {key: value for key, value in data.params.items() if key not in shared}
+    return DataSection(name=data.name, **complete("data", loader, own, hidden=("task", "name")), **shared)
 
 
 def _complete_model(model: ModelSection, *, sized: bool) -> tuple[ModelSection, int | None]:

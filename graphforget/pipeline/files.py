@@ -5,7 +5,8 @@ Which arrays stand in it decides what it is:
 - a graph: ``edge_index`` [2, E]; optional ``x`` [N, F], ``y`` [N] (-1: no label), ``num_nodes``, and for node tasks the node
   ids or boolean masks ``train``, ``val``, ``test``; for link tasks the pairs ``val``, ``test``, ``val_neg``, ``test_neg``;
 - independent samples: ``x`` [N, ...] and ``y`` [N], with sample ids or masks ``train``, ``val``, ``test``;
-- interactions: pairs ``train`` [n, 2] (user, item), optional ``val``, ``test``, ``num_users``, ``num_items``.
+- interactions: pairs ``train`` [n, 2] (user, item), optional ``val``, ``test``, ``canary``, ``num_users``, ``num_items``;
+  or what :func:`~graphforget.pipeline.interaction_files.write_interactions` wrote, with features, attributes and names.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from graphforget.base.checkpoint import load_tensors
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.interactions import Interactions
+from graphforget.pipeline.interaction_files import is_interactions_file, read_interactions_file
 from graphforget.registry import nearest
 
 SUFFIXES = (".npz", ".safetensors")
-PARTS = ("train", "val", "test", "val_neg", "test_neg")
+PARTS = ("train", "val", "test", "val_neg", "test_neg", "canary")
 _KNOWN = {
-    "a graph": ("edge_index", "x", "y", "num_nodes", "num_classes", *PARTS),
+    "a graph": ("edge_index", "x", "y", "num_nodes", "num_classes", *PARTS[:5]),
     "samples": ("x", "y", "num_classes", "train", "val", "test"),
-    "interactions": ("num_users", "num_items", "train", "val", "test"),
+    "interactions": ("num_users", "num_items", "train", "val", "test", "canary"),
 }
 
 
@@ -49,6 +51,8 @@ def read_data(path: str | Path) -> GraphData | TensorData | Interactions:
             f"'{path}' is no data file that graphforget reads: save the arrays edge_index, x, y, ... "
             f"with numpy.savez as .npz, or as .safetensors."
         )
+    if path.suffix == ".safetensors" and is_interactions_file(path):
+        return read_interactions_file(path)
     arrays = load_tensors(path) if path.suffix == ".safetensors" else _read_npz(path)
     kind = "a graph" if "edge_index" in arrays else "samples" if "x" in arrays else "interactions" if "train" in arrays else None
     if kind is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphforget.pipeline.components import find_data
 from graphforget.pipeline.config import check_device, lookup
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.results import is_result, load_result, read_record
+from graphforget.pipeline.suspension import suspended_ids
 from graphforget.registry import accepted
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
@@ -67,6 +68,7 @@ def unlearn_saved(
     folder = Path(model)
     if not folder.is_dir():
         raise InputError(f"there is no model folder '{model}': give a folder with model.safetensors and model.json.")
+    suspended = suspended_ids(folder)
     before: UnlearnResult | None = None
     if is_result(folder):
         if recipe:
@@ -86,8 +88,22 @@ def unlearn_saved(
     key = choose_method(the_task, split.request, served) if method == "auto" else method
     unlearner: Unlearner = METHODS.resolve(key, Unlearner, **complete("-o", METHODS[key], params or {}))
     if before is not None:
-        return before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
-    return unlearner.unlearn(served, the_task, split, history=read_history(folder), seed=seed, device=device, progress=progress)
+        result = before.then(asked, method=unlearner, seed=seed, device=device, progress=progress)
+    else:
+        history = read_history(folder)
+        result = unlearner.unlearn(served, the_task, split, history=history, seed=seed, device=device, progress=progress)
+    facts: dict[str, Any] = {"data": data_source(data, data_options or {})}
+    if suspended:  # what is off the lists for another reason must not come back with the new model
+        facts["suspended"] = {side: ids.tolist() for side, ids in suspended.items()}
+    return replace(result, info={**result.info, **facts})
+
+
+def data_source(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """How to find data again: a dataset's name, or a file's full path, and the options."""
+    from graphforget.datasets import DATASETS
+
+    known = name.replace("-", "_") in DATASETS
+    return {"name": name if known else str(Path(name).resolve()), "options": dict(options)}
 
 
 def load_results(

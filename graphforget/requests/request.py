@@ -37,6 +37,7 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 PAIR_KINDS = frozenset({"edge", "interaction"})
+NAMED_KINDS = frozenset({"modality", "concept"})
 _FORMAT = "graphforget.request/1"
 
 
@@ -110,7 +111,7 @@ class Target:
         kind: One of :data:`KINDS`.
         ids: int64, [n] or [n, 2] (one example per row), sorted, unique.
         columns: Feature columns, for ``node_feature`` only; empty means all of them.
-        name: Name of a modality or concept, where the kind needs one.
+        name: Name of a modality or concept; for these kinds only.
     """
 
     kind: Kind
@@ -131,6 +132,13 @@ class Target:
         if columns and columns[0] < 0:
             raise InputError(f"feature columns must not be negative, got {columns[0]}.")
         object.__setattr__(self, "columns", columns)
+        if self.kind == "modality" and not (isinstance(self.name, str) and self.name.strip()):
+            raise InputError(
+                f"a modality target needs the name of the item features, for example "
+                f"DeletionRequest.modality('image', [3]); got {self.name!r}."
+            )
+        if self.name is not None and self.kind not in NAMED_KINDS:
+            raise InputError(f"a name belongs to modality and concept targets, not to '{self.kind}'.")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Target) and self.key == other.key and torch.equal(self.ids, other.ids)
@@ -235,6 +243,20 @@ class DeletionRequest:
         """Single (user, item) interactions, [n, 2]."""
         return cls((Target("interaction", pairs),))
 
+    @classmethod
+    def modality(cls, name: str, item_ids: Any) -> DeletionRequest:
+        """One modality of items, e.g. the image of a book's cover; the items, their interactions and other modalities stay.
+
+        Args:
+            name: Name of the item features, as in ``Interactions.features``.
+            item_ids: Items that lose them, [n].
+
+        Example:
+            >>> DeletionRequest.modality("image", [7, 3]).summary()
+            'image of 2 items'
+        """
+        return cls((Target("modality", item_ids, name=name),))
+
     # ---- use ----------------------------------------------------------------------------------------------
     def __or__(self, other: DeletionRequest) -> DeletionRequest:
         note = "; ".join(n for n in (self.note, other.note) if n)
@@ -254,18 +276,25 @@ class DeletionRequest:
         return _distinct(torch.cat(found)) if found else torch.empty(width, dtype=torch.long)
 
     @property
+    def modalities(self) -> dict[str, Tensor]:
+        """Items by the modality that they lose."""
+        return {str(t.name): t.ids for t in self.targets if t.kind == "modality"}
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds present, sorted."""
         return tuple(sorted({t.kind for t in self.targets}))
 
     def summary(self) -> str:
-        """For people: ``"2 edges, 1 node"``."""
+        """For people: ``"2 edges, 1 node"``, ``"image of 3 items"``."""
 
         def plural(kind: str, n: int) -> str:
             word = kind.replace("_", " ")
             return f"{n:,} {word}" + ("" if n == 1 else "es" if word.endswith("s") else "s")
 
-        return ", ".join(plural(t.kind, len(t)) for t in self.targets)
+        return ", ".join(
+            f"{t.name} of {plural('item', len(t))}" if t.kind == "modality" else plural(t.kind, len(t)) for t in self.targets
+        )
 
     def digest(self) -> str:
         """SHA-256 of the canonical content; the note is not part of it."""

@@ -59,7 +59,7 @@ class Recommendation(TrainableTask):
 
     name = "recommendation"
     output_kind = "ranking"
-    kinds = frozenset({"user", "item", "interaction"})
+    kinds = frozenset({"user", "item", "interaction", "modality"})
     default_recipe = Recipe(epochs=100, lr=5e-3, batch_size=2048, patience=5)
 
     def __init__(self, *, top_k: int = 20, l2: float = 1e-2, negatives: Literal["live", "seen"] = "live", **kwargs: Any) -> None:
@@ -120,14 +120,17 @@ class Recommendation(TrainableTask):
 
     # ---- requests -----------------------------------------------------------------------------------------
     def split(self, data: Interactions, request: DeletionRequest) -> ForgetSplit:
-        """Forgotten users and items take all of their interactions with them, in every part.
+        """Forgotten users and items take all of their interactions with them, in every part; a modality takes none.
 
-        ``removed`` are the training pairs that go. ``affected`` are the training pairs that stay and share their user or
-        their item, and so a row of the model, with a removed one. Users who lose their last training item stay. For a model
-        that propagates along interactions the unlinked data lack the removed ones, while users, items and features stay.
+        ``removed`` are the training pairs that go. ``altered`` are the training pairs that stay while their item loses a
+        modality. ``affected`` are the other training pairs that stay and share their user or their item, and so a row of the
+        model, with a removed one, or their user with an altered one. Users who lose their last training item stay. For a
+        model that reads interactions and content as its input the unlinked data lack the removed interactions and the
+        feature rows of the requested modalities, while users, items and all other features stay.
 
         Raises:
-            InputError: Unknown or already forgotten ids, or nothing left to retain.
+            InputError: Unknown or already forgotten ids, an unknown modality, content that is not there, or nothing left to
+                retain.
         """
         self.check_kinds(request)
         if not self._model_known:
@@ -135,10 +138,10 @@ class Recommendation(TrainableTask):
         return split_interactions(data, request, propagates=self.has_input_graph)
 
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
-        """``hop1``: retained pairs that share a user or an item with a removed one; ``far``: the others."""
+        """``hop1``: retained pairs that are altered, or affected by what is removed or altered; ``far``: the others."""
         keys = split.data.keys
-        far = split.retain[~torch.isin(keys(split.retain), keys(split.affected))]
-        return {name: ids for name, ids in (("hop1", split.affected), ("far", far)) if len(ids)}
+        near = torch.isin(keys(split.retain), torch.cat([keys(split.altered), keys(split.affected)]))
+        return {name: ids for name, ids in (("hop1", split.retain[near]), ("far", split.retain[~near])) if len(ids)}
 
     # ---- batches ------------------------------------------------------------------------------------------
     def view(

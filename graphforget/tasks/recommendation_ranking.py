@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from graphforget.base import Ensemble, count_work, evaluating
 from graphforget.interactions import InteractionGraph, Interactions, Positives
-from graphforget.metrics.utility import ndcg_at_k, recall_at_k, top_items
+from graphforget.metrics.utility import map_at_k, ndcg_at_k, precision_at_k, recall_at_k, top_items
 from graphforget.tasks.trainable import device_of
 
-USERS = 1024  # users ranked at once: bounds memory at USERS x num_items scores
+SCORES = 2**21  # held at once: larger blocks are mapped anew every time, which costs more than the scores
 
 Scorer = Callable[[Tensor], Tensor]
 Context = Callable[[torch.device], InteractionGraph]
@@ -33,18 +33,23 @@ def scorer(model: nn.Module, data: Interactions, context: Context) -> Scorer:
             encoded = model(context(device))
         count_work(encodings=1)
 
+    def among(scores: Tensor) -> Tensor:
+        return scores if len(live) == data.num_items else scores[:, here]
+
     def score(user_id: Tensor) -> Tensor:
         with evaluating(model):
             if getattr(model, "reads_graph", False):
-                scores = encoded.scores(user_id.to(device))[:, here]
+                scores = among(encoded.scores(user_id.to(device)))
             elif callable(offered := getattr(model, "score_all", None)):
-                scores = offered(user_id.to(device))[:, here]
+                scores = among(offered(user_id.to(device)))
             else:
                 pairs = torch.cartesian_prod(user_id, live).to(device)
                 scores = model(pairs[:, 0], pairs[:, 1]).view(len(user_id), len(live))
-        full = scores.new_full((len(user_id), data.num_items), float("nan"), device="cpu").index_copy(1, live, scores.cpu())
-        full[~data.alive_users[user_id]] = float("nan")
-        return full
+        full = scores.cpu()
+        if len(live) < data.num_items:
+            full = full.new_full((len(user_id), data.num_items), float("nan")).index_copy(1, live, full)
+        gone = ~data.alive_users[user_id]
+        return full.masked_fill(gone.unsqueeze(1), float("nan")) if bool(gone.any()) else full
 
     return score
 
@@ -56,6 +61,11 @@ def _ensemble_scorer(members: Sequence[Scorer], live: Tensor, num_items: int) ->
         return torch.full((len(user_id), num_items), float("nan"), dtype=torch.double).index_copy(1, live, mean)
 
     return score
+
+
+def blocks_of(users: Tensor, num_items: int) -> tuple[Tensor, ...]:
+    """Users in blocks of which all scores fit the cache."""
+    return users.split(max(1, SCORES // num_items))
 
 
 def rank_users(
@@ -75,35 +85,15 @@ def rank_users(
     users = torch.unique(pairs[:, 0])
     users = users[positives.counts()[users] > 0]
     held_out = Positives.from_pairs(pairs, data.num_users, data.num_items)
-    blocks = [(top_items(score(block), length, exclude=positives.of(block)), held_out.of(block)) for block in users.split(USERS)]
+    blocks = [
+        (top_items(score(block), length, exclude=positives.of(block)), held_out.of(block))
+        for block in blocks_of(users, data.num_items)
+    ]
     return blocks, users
-
-
-def map_at_k(ranked: Tensor, positives: Tensor) -> Tensor:
-    """Mean of the precision at the place of every hit, over min(k, number of positives), per user [u]; NaN without positives.
-
-    Args:
-        ranked: [u, k] from :func:`~graphforget.metrics.utility.top_items`.
-        positives: [m, 2] pairs (row, item) that should be found.
-
-    Example:
-        >>> map_at_k(torch.tensor([[3, 1, 2]]), torch.tensor([[0, 1], [0, 2]])).tolist()
-        [0.5833333333333333]
-    """
-    # Recall at each place times the number of positives counts the hits so far; a column of one place is a list of its own.
-    width = int(torch.cat([ranked.flatten(), positives[:, 1]]).max()) + 2
-    row = torch.arange(len(ranked)).unsqueeze(1)
-    hits = (torch.isin(row * width + ranked + 1, positives[:, 0] * width + positives[:, 1] + 1) & (ranked >= 0)).double()
-    count = torch.bincount(positives[:, 0], minlength=len(ranked)).double()
-    precision = hits.cumsum(1) / torch.arange(1, ranked.size(1) + 1)
-    value = (precision * hits).sum(1) / count.clamp(1, ranked.size(1))
-    return value.masked_fill(count == 0, float("nan"))
 
 
 def summary(blocks: Sequence[tuple[Tensor, Tensor]], top_k: int, *, brief: bool = False) -> dict[str, float]:
     """Means over users of recall and NDCG (and precision and MAP unless ``brief``) at one cut-off; NaN without users."""
-    from graphforget.metrics.utility import precision_at_k
-
     metrics = {"recall": recall_at_k, "ndcg": ndcg_at_k}
     if not brief:
         metrics |= {"precision": precision_at_k, "map": map_at_k}

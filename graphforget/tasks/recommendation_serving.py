@@ -12,7 +12,7 @@ from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions
 from graphforget.metrics.utility import top_items
 from graphforget.requests import show_ids
-from graphforget.tasks.recommendation_ranking import USERS, Scorer, scorer
+from graphforget.tasks.recommendation_ranking import Scorer, blocks_of, scorer
 
 
 def denied(score: Scorer, deny: Mapping[str, Tensor]) -> Scorer:
@@ -27,7 +27,7 @@ def denied(score: Scorer, deny: Mapping[str, Tensor]) -> Scorer:
         return score
 
     def masked(user_id: Tensor) -> Tensor:
-        scores = score(user_id)
+        scores = score(user_id).clone()  # a model may offer a table that it keeps
         if items is not None:
             scores[:, items] = float("nan")
         if users is not None:
@@ -71,7 +71,7 @@ def recommend(
         raise InputError(f"top_k must be at least 1, got {top_k}.")
     score = denied(scorer(model, data, lambda device: task.context(data, device)), deny or {})
     positives = task.context(data).positives
-    lists = [top_items(score(block), top_k, exclude=positives.of(block)) for block in users.split(USERS)]
+    lists = [top_items(score(block), top_k, exclude=positives.of(block)) for block in blocks_of(users, data.num_items)]
     found = torch.cat(lists) if lists else torch.empty(0, top_k, dtype=torch.long)
     short = top_k - found.size(1)  # fewer items than places
     return torch.nn.functional.pad(found, (0, short), value=-1) if short > 0 else found

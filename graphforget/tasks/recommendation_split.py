@@ -6,26 +6,29 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
-from graphforget.interactions import Interactions, remove_items, remove_pairs, remove_users
-from graphforget.interactions.edit import check_entities
+from graphforget.interactions import Interactions, remove_items, remove_modality, remove_pairs, remove_users
+from graphforget.interactions.edit import check_entities, check_modality
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, show_ids
 
 
 def split_interactions(data: Interactions, request: DeletionRequest, *, propagates: bool) -> ForgetSplit:
-    """Resolve a request of users, items and interactions; see ``Recommendation.split``.
+    """Resolve a request of users, items, interactions and modalities; see ``Recommendation.split``.
 
     Args:
         data: The interactions.
         request: What must go.
-        propagates: Whether interactions are the model's input graph too, so that the unlinked data lack the removed ones.
+        propagates: Whether the model reads the interactions and the content of items as its input, so that the unlinked data
+            lack what was removed of them.
 
     Raises:
-        InputError: Unknown or already forgotten ids, or nothing left to retain.
+        InputError: Unknown or already forgotten ids, an unknown modality, or nothing left to retain.
     """
     users, items = request.ids("user"), request.ids("item")
     check_entities(data, users, "user")
     check_entities(data, items, "item")
     pairs = _check_pairs(data, request.ids("interaction"))
+    for name, named in request.modalities.items():
+        check_modality(data, name, named)
     dead_user, dead_item = ~data.alive_users, ~data.alive_items
     dead_user[users], dead_item[items] = True, True
     train = data.splits["train"]
@@ -34,16 +37,27 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
     if bool(gone.all()):
         raise InputError("the request removes every training interaction: nothing would be left to retain.")
     removed, retain = train[gone], train[~gone]
-    near = torch.isin(retain[:, 0], removed[:, 0]) | torch.isin(retain[:, 1], removed[:, 1])
+    # An item that goes takes all of its content along.
+    content = {name: named[~dead_item[named]] for name, named in request.modalities.items()}
+    bare = _among(data.num_items, torch.cat([pairs[:0, 0], *content.values()]))
+    altered = bare[retain[:, 1]]
+    near = torch.isin(retain[:, 0], torch.cat([removed[:, 0], retain[altered, 0]])) | torch.isin(retain[:, 1], removed[:, 1])
+
+    def without_content(result: Interactions) -> Interactions:
+        for name, named in content.items():
+            result = remove_modality(result, name, named) if len(named) else result
+        return result
 
     def forget(lineage: Lineage) -> Interactions:
-        result = remove_pairs(data, pairs) if len(pairs) else data
+        result = without_content(data)
+        result = remove_pairs(result, pairs) if len(pairs) else result
         result = remove_users(result, users) if len(users) else result
         result = remove_items(result, items) if len(items) else result
         return result.with_lineage(lineage)
 
     def unlink() -> Interactions:
-        return remove_pairs(data, removed) if len(removed) else data
+        result = without_content(data)
+        return remove_pairs(result, removed) if len(removed) else result
 
     deny = {kind: ids for kind, ids in (("user", users), ("item", items)) if len(ids)}
     return ForgetSplit(
@@ -52,16 +66,22 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
         unlink=unlink if propagates else "original",
         forget=forget,
         removed=removed,
-        altered=train[:0],
-        affected=retain[near],
+        altered=retain[altered],
+        affected=retain[near & ~altered],
         retain=retain,
         readable=~ended[gone],
         deny=deny,
         region=lambda: {
-            "users": torch.isin(torch.arange(data.num_users), removed[:, 0]) & ~dead_user,
-            "items": torch.isin(torch.arange(data.num_items), removed[:, 1]) & ~dead_item,
+            "users": _among(data.num_users, torch.cat([removed[:, 0], retain[altered, 0]])) & ~dead_user,
+            "items": (_among(data.num_items, removed[:, 1]) | bare) & ~dead_item,
         },
     )
+
+
+def _among(size: int, ids: Tensor) -> Tensor:
+    mask = torch.zeros(size, dtype=torch.bool)
+    mask[ids] = True
+    return mask
 
 
 def _check_pairs(data: Interactions, pairs: Tensor) -> Tensor:

@@ -14,11 +14,12 @@ from __future__ import annotations
 from graphforget.testing.metrics import check_metric
 from graphforget.testing.report import Check, CheckReport, ContractError
 from graphforget.testing.tasks import TASK_CHECKS, check_task
-from graphforget.testing.tiny import TINY_TASKS, TinyCase, tiny_case, tiny_data, tiny_requests, tiny_task
+from graphforget.testing.tiny import TINY_CASES, TINY_TASKS, TinyCase, tiny_case, tiny_data, tiny_requests, tiny_task
 from graphforget.testing.unlearners import UNLEARNER_CHECKS, check_unlearner
 
 __all__ = [
     "TASK_CHECKS",
+    "TINY_CASES",
     "TINY_TASKS",
     "UNLEARNER_CHECKS",
     "Check",

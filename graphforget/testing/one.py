@@ -14,17 +14,8 @@ from torch import nn
 from graphforget.base import Ensemble, Serving, Unlearner, UnlearnResult, counting, evaluating
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
-from graphforget.testing.probe import (
-    data_state,
-    model_state,
-    predictions,
-    random_state,
-    reload,
-    same_weights,
-    served,
-    spoiled,
-    weights,
-)
+from graphforget.testing.leaks import forgets_content, spoiled
+from graphforget.testing.probe import data_state, model_state, predictions, random_state, reload, same_weights, served, weights
 from graphforget.testing.report import CheckReport, NotApplicable, require
 from graphforget.testing.tiny import TinyCase
 from graphforget.unlearners import METHODS
@@ -82,7 +73,7 @@ class OneMethod:
     @cached_property
     def result(self) -> UnlearnResult:
         result = self.unlearn(self.main)
-        self.report.results[self.task.name, self.main] = result
+        self.report.results[self.case.name, self.main] = result
         return result
 
     def follow_up(self, method: Unlearner) -> DeletionRequest:
@@ -102,7 +93,7 @@ class OneMethod:
 
     # ---- order --------------------------------------------------------------------------------------------
     def run(self) -> None:
-        task = self.task.name
+        task = self.case.name
         self.report.run("refuses unsupported", task, "", self.refuses_unsupported)
         if not self.supported:
             return
@@ -218,17 +209,37 @@ class OneMethod:
         require(bool(torch.isfinite(served(result)).all()), "outputs on the test part are not finite")
 
     def content_unread(self) -> None:
-        """The same result when everything forgotten is NaN, for methods that do not read it."""
-        if self.method.tags.reads_forget:
-            raise NotApplicable("the method declares that it reads forgotten content")
-        model, split = self.case.model(), self.split(self.main)
+        """The same result when what the tags say is not read is unusable; the main request, and one per kind with content."""
+        names = {self.case.requests[self.main].kinds: self.main}
+        for name in self.supported:
+            kinds = self.case.requests[name].kinds
+            if len(kinds) == 1 and kinds not in names and forgets_content(self.split(name)):
+                names[kinds] = name
+        reasons = []
+        for name in names.values():
+            try:
+                self._content_unread(self.split(name))
+            except NotApplicable as reason:
+                reasons.append(str(reason))
+        if len(reasons) == len(names):
+            raise NotApplicable(reasons[0])
+
+    def _content_unread(self, split: ForgetSplit) -> None:
+        """The method runs on spoiled data, and its clean result is served on data that descend from them."""
+        tags, model = self.method.tags, self.case.model()
+        bad = spoiled(split, whole_original="original" not in tags.contexts, reads_forget=tags.reads_forget)
+        # What the spoiled data derive of their content is made before it is edited for the retained data.
+        predictions(self.task, model, self.task.view(bad.lineage.data, "test"))
         prepared = self.method.prepare(copy.deepcopy(model), self.task, split.data, seed=0, history=self.case.history)
-        bad = spoiled(split, whole_original="original" not in self.method.tags.contexts)
         options: dict[str, Any] = {"state": prepared.state, "history": self.case.history, "seed": 0}
         clean = self.method.unlearn(prepared.model, self.task, split, **options)
         other = self.method.unlearn(prepared.model, self.task, bad, **options)
-        require(same_weights(clean.model, other.model), "the weights depend on forgotten content that the tags say is not read")
+        what = "the original data" if tags.reads_forget else "forgotten content"
+        require(same_weights(clean.model, other.model), f"the weights depend on {what} that the tags say is not read")
         self._finite(clean)
+        if clean.serving.context == "retained":
+            answers = predictions(self.task, clean.model, self.task.view(bad.retain_data, "test"))
+            require(torch.equal(answers, served(clean)), "what is served depends on content that was forgotten")
 
     def exact(self) -> None:
         """Equal to retraining, or to the method's own preparation on the retained data (case C25)."""
@@ -273,7 +284,8 @@ class OneMethod:
         require(record["params"].keys() == self.method.get_params().keys(), "the record does not hold every parameter")
         require(record["forget_source"] in ("removed", "altered", "affected", "none"), "the record hides what was forgotten")
         require(record["cost"]["seconds"] > 0, "the run took no time")
-        if record["curve"]:  # it trained, and training costs passes
+        solved = any(callable(getattr(module, "fit_closed_form", None)) for module in self.result.model.modules())
+        if record["curve"] and not solved:  # it trained, and training costs passes; a closed form is solved without any
             require(
                 record["cost"]["forward_examples"] + record["cost"]["encodings"] > 0,
                 "the method recorded steps, but not a single forward pass was counted",
@@ -346,7 +358,7 @@ class OneMethod:
     def every_request(self, name: str) -> None:
         """Other kinds, an isolated node, the last example of a class: a finite result with a complete record."""
         result = self.unlearn(name)
-        self.report.results[self.task.name, name] = result
+        self.report.results[self.case.name, name] = result
         self._finite(result)
         json.dumps(result.to_dict(), allow_nan=False)
         with evaluating(result.model):

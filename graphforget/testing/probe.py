@@ -1,8 +1,7 @@
-"""What the checks measure: snapshots of a caller's objects, predictions on live examples, and forgotten content made NaN."""
+"""What the checks measure: snapshots of a caller's objects, and predictions on live examples."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import random
 from collections.abc import Iterator, Mapping
@@ -13,8 +12,7 @@ from torch import Tensor, nn
 
 from graphforget.base import Ensemble, Task, UnlearnResult, content_digest, evaluating, load_model
 from graphforget.exceptions import InputError
-from graphforget.requests import ForgetSplit, View
-from graphforget.testing.report import NotApplicable
+from graphforget.requests import View
 
 
 def tensors_of(data: Any) -> Iterator[tuple[str, Tensor]]:
@@ -24,7 +22,11 @@ def tensors_of(data: Any) -> Iterator[tuple[str, Tensor]]:
         if isinstance(value, Tensor):
             yield name, value
         elif isinstance(value, Mapping):
-            yield from ((f"{name}.{key}", part) for key, part in value.items() if isinstance(part, Tensor))
+            for key, part in value.items():
+                if isinstance(part, Tensor):
+                    yield f"{name}.{key}", part
+                elif dataclasses.is_dataclass(part):  # an attribute of items
+                    yield from ((f"{name}.{key}.{inner}", tensor) for inner, tensor in tensors_of(part))
 
 
 def data_state(data: Any) -> dict[str, tuple[int, str]]:
@@ -92,51 +94,3 @@ def reload(result: UnlearnResult, folder: str) -> nn.Module:
 
         model = Ensemble([fresh() for _ in result.model.members]) if isinstance(result.model, Ensemble) else fresh()
         return load_model(folder, model=model)[0]
-
-
-def spoiled(split: ForgetSplit, *, whole_original: bool) -> ForgetSplit:
-    """The same split with the content of everything forgotten replaced by NaN (and wrong labels).
-
-    Args:
-        split: The real one.
-        whole_original: Make *all* content of the original data NaN, for methods that do not declare to read it.
-
-    Raises:
-        NotApplicable: The forgotten content lies in structure only, where nothing can be NaN.
-    """
-    made = copy.copy(split)
-    before, after, between = split.data, split.retain_data, split.unlinked_data
-    names = {name for name, _ in tensors_of(before)}
-    if "x" not in names:
-        if not whole_original:
-            raise NotApplicable("the data has no content besides structure, and the method declares to read the original")
-        made.data = after  # nothing can be NaN, but all of it can be missing
-        made.__dict__.update(retain_data=after, unlinked_data=after)
-        return made
-    if before.x is None or not before.x.is_floating_point() or before.x.layout != torch.strided:
-        raise NotApplicable("the data has no dense floating-point content that could be NaN")
-    rows = torch.zeros(before.x.size(0), dtype=torch.bool)
-    if "alive" in names:
-        rows = before.alive & ~after.alive
-    features = split.request.ids("node_feature")
-    rows[features] = True
-    if not bool(rows.any()) and not whole_original:
-        raise NotApplicable("the request forgets structure only, and the method declares to read the original structure")
-
-    def spoil(data: Any, everything: bool) -> Any:
-        x = data.x.clone()
-        x[slice(None) if everything else rows] = float("nan")
-        changes: dict[str, Any] = {"x": x}
-        if "y" in names and data.y is not None and not data.y.is_floating_point() and data.num_classes > 1:
-            y = data.y.clone()
-            gone = rows & (y >= 0)
-            gone[features] = False  # a node whose features go keeps its label
-            y[gone] = (y[gone] + 1) % data.num_classes
-            changes["y"] = y
-        return dataclasses.replace(data, **changes)
-
-    bad = spoil(before, whole_original)
-    made.data = bad
-    made.__dict__["retain_data"] = after
-    made.__dict__["unlinked_data"] = bad if between is before else after if between is after else spoil(between, False)
-    return made

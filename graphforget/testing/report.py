@@ -32,7 +32,7 @@ class Check:
 
     Attributes:
         name: What was checked.
-        task: Registry key of the task; empty for checks that need none.
+        task: Name of the case, e.g. the task's registry key; empty for checks that need none.
         request: Name of the request among the case's requests; empty where none is involved.
         outcome: ``"passed"``, ``"failed"`` or ``"not applicable"``.
         reason: Why it failed or does not apply.
@@ -56,7 +56,7 @@ class CheckReport:
     Attributes:
         subject: The component's name.
         checks: In the order they ran.
-        results: What checks left behind for comparison, e.g. one ``UnlearnResult`` per (task, request).
+        results: What checks left behind for comparison, e.g. one ``UnlearnResult`` per (case, request).
     """
 
     subject: str

@@ -129,7 +129,7 @@ class _OneTask:
 
     def refusal(self, kind: str, ids: Tensor, what: str) -> str:
         """The sentence with which a request of one kind is refused."""
-        request = DeletionRequest((Target(cast(Kind, kind), ids),))
+        request = DeletionRequest((Target(cast(Kind, kind), ids, name="anything" if kind == "modality" else None),))
         return _refused(lambda: self.task.split(self.data, request), what)
 
     # ---- splits -------------------------------------------------------------------------------------------

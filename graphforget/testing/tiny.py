@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from graphforget import seed as seeds
-from graphforget.base import FitLog, Recipe, Task, TensorData, UnlearnResult
+from graphforget.base import FitLog, Recipe, Task, UnlearnResult
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
+from graphforget.testing.planted import ISOLATED, LONER, NUM_FEATURES, image_data, interaction_data, link_data, node_data
 
 TINY_TASKS = ("node_classification", "link_prediction", "image_classification", "recommendation")
+# Every task with its default model, and further models where a method may treat them differently: "task/model".
+TINY_CASES = (
+    *TINY_TASKS,
+    "recommendation/lightgcn",  # reads the interaction graph
+    "recommendation/mgcn",  # reads it, the item features and item-item graphs made of them, and trains offsets of features
+    "recommendation/ease",  # closed form with item content, no parameters
+    "recommendation/ials",  # closed form with parameters
+)
 
-NUM_NODES, NUM_CLASSES, NUM_FEATURES = 60, 3, 8
-ISOLATED = 59  # a training node without edges
-LONER = 50  # the only training node of class 2
 _RECIPE = Recipe(epochs=30, lr=0.03, patience=6, eval_every=2)
 
 
@@ -37,6 +41,7 @@ class TinyCase:
         later: Requests disjoint from the first of each kind, for a second step.
         trained: The trained model; take copies with :meth:`model`.
         history: Log of its training, initial and last weights and optimiser state included.
+        name: One of ``TINY_CASES``; the task's name for a case of one's own.
     """
 
     task: Task
@@ -45,6 +50,11 @@ class TinyCase:
     later: tuple[DeletionRequest, ...]
     trained: nn.Module
     history: FitLog
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.task.name)
 
     def model(self) -> nn.Module:
         """A private copy of the trained model."""
@@ -72,16 +82,19 @@ class TinyCase:
         later: tuple[DeletionRequest, ...] = (),
         *,
         seed: int = 0,
+        name: str = "",
     ) -> TinyCase:
         """Train a model for a task of one's own, to be put through ``check_unlearner(method, tasks=[case])``."""
         model = task.new_model(data, seed=seed)
         history = task.fit(model, data, seed=seed, keep=(*range(1, task.recipe.epochs + 1), "optimizer"))
-        return cls(task, data, dict(requests), tuple(later), model, history)
+        return cls(task, data, dict(requests), tuple(later), model, history, name)
 
 
 @cache
 def tiny_case(name: str) -> TinyCase:
-    """The case of a task; trained once per process.
+    """The case of a task, with its default model or another: ``"recommendation"``, ``"recommendation/mgcn"``.
+
+    Trained once per process.
 
     Raises:
         InputError: There is no tiny case of that name.
@@ -91,48 +104,59 @@ def tiny_case(name: str) -> TinyCase:
         >>> case.task.utility(case.model(), case.task.view(case.data, "train"))["accuracy"] > 0.9
         True
     """
-    requests = tiny_requests(name)
-    return TinyCase.train(tiny_task(name), tiny_data(name), requests, _LATER[name]())
+    task = tiny_task(name)
+    return TinyCase.train(task, tiny_data(name), tiny_requests(name), _LATER[task.name](), name=name)
 
 
 def tiny_task(name: str) -> Task:
-    """A task by registry key, with a small model and a short recipe."""
+    """A task by the name of a case, with a small model and a short recipe."""
     from graphforget import models
 
-    _check(name)
-    if name == "node_classification":
-        return TASKS[name](build=lambda d: models.GCN(NUM_FEATURES, 12, d.num_classes), recipe=_RECIPE)
-    if name == "link_prediction":
-        return TASKS[name](build=lambda d: models.GCN(NUM_FEATURES, 12, 8), recipe=_RECIPE)
-    if name == "image_classification":
-        return TASKS[name](
+    task = _check(name)
+    if task == "node_classification":
+        return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, d.num_classes), recipe=_RECIPE)
+    if task == "link_prediction":
+        return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, 8), recipe=_RECIPE)
+    if task == "image_classification":
+        return TASKS[task](
             build=lambda d: models.MLP(64, 16, d.num_classes), recipe=Recipe(epochs=20, lr=0.01, batch_size=16, patience=5)
         )
-    return TASKS[name](
-        build=lambda d: models.BPRMF(d.num_users, d.num_items, dim=8),
-        top_k=5,
-        recipe=Recipe(epochs=20, lr=0.05, batch_size=64, patience=5),
-    )
-
-
-@cache
-def tiny_data(name: str) -> Any:
-    """The data of a tiny case; the same object on every call."""
-    _check(name)
-    makers = {
-        "node_classification": _node_data,
-        "link_prediction": _link_data,
-        "image_classification": _image_data,
-        "recommendation": _interaction_data,
+    builds: dict[str, Callable[[Any], nn.Module]] = {
+        "": lambda d: models.BPRMF(d.num_users, d.num_items, dim=8),
+        "lightgcn": lambda d: models.LightGCN(d.num_users, d.num_items, dim=8),
+        "mgcn": lambda d: models.MGCN(d.num_users, d.num_items, d.modalities, dim=6, k=4),
+        "ease": lambda d: models.EASE(d.num_users, d.num_items, regulariser=2.0, content_weight=0.5),
+        "ials": lambda d: models.IALS(d.num_users, d.num_items, dim=4, alpha=2.0, regulariser=1.0, sweeps=10),
     }
-    return makers[name]()
+    model = name.partition("/")[2]
+    recipe = Recipe(epochs=20 if model == "" else 4, lr=0.05, batch_size=64, patience=5)  # on the graph they learn faster
+    return TASKS[task](build=builds[model], top_k=5, recipe=recipe)
+
+
+def tiny_data(name: str) -> Any:
+    """The data of a tiny case; the same object on every call, and for every model of a task."""
+    return _data(_check(name))
 
 
 @cache
+def _data(task: str) -> Any:
+    makers = {
+        "node_classification": node_data,
+        "link_prediction": link_data,
+        "image_classification": image_data,
+        "recommendation": interaction_data,
+    }
+    return makers[task]()
+
+
 def tiny_requests(name: str) -> dict[str, DeletionRequest]:
     """The named requests of a tiny case."""
-    _check(name)
-    data = tiny_data(name)
+    return _requests(_check(name))
+
+
+@cache
+def _requests(name: str) -> dict[str, DeletionRequest]:
+    data = _data(name)
     if name == "node_classification":
         return {
             "nodes": DeletionRequest.nodes([0, 3, 27, 30]),
@@ -162,6 +186,7 @@ def tiny_requests(name: str) -> dict[str, DeletionRequest]:
         "interactions": DeletionRequest.interactions(pairs),
         "users": DeletionRequest.users([1, 7]),
         "items": DeletionRequest.items([2, 9]),
+        "images": DeletionRequest.modality("image", [3, 12]),
         "two kinds": DeletionRequest.users([4]) | DeletionRequest.items([6]),
     }
 
@@ -182,88 +207,17 @@ _LATER = {
         DeletionRequest.interactions(tiny_data("recommendation").splits["train"][3::23][:4]),
         DeletionRequest.users([11]),
         DeletionRequest.items([13]),
+        DeletionRequest.modality("text", [5]),
     ),
 }
 
 
-def _check(name: str) -> None:
-    if name not in TINY_TASKS:
-        raise InputError(f"there is no tiny data for task '{name}': {nearest(name, list(TINY_TASKS))}")
+def _check(name: str) -> str:
+    """The task of a case.
 
-
-def _communities() -> tuple[Tensor, Tensor, Tensor]:
-    """(features, labels, canonical edges [m, 2]) of a stochastic block model with three blocks and one isolated node."""
-    g = seeds.generator(7)
-    y = torch.tensor([0] * 25 + [1] * 25 + [2] * 9 + [0])
-    x = 0.5 * torch.randn(NUM_NODES, NUM_FEATURES, generator=g)
-    x[torch.arange(NUM_NODES), y] += 1.5
-    u, v = torch.triu_indices(NUM_NODES, NUM_NODES, 1)
-    chance = torch.where(y[u] == y[v], 0.22, 0.02)
-    kept = (torch.rand(len(u), generator=g) < chance) & (v != ISOLATED)
-    return x, y, torch.stack([u, v], 1)[kept]
-
-
-def _node_data() -> Any:
-    from graphforget.graphs import GraphData
-
-    x, y, pairs = _communities()
-    # Class 2 has one training node (LONER) and no validation node, so that deleting it deletes the class from training.
-    train = torch.tensor([*range(12), *range(25, 37), LONER, ISOLATED])
-    val = torch.tensor([*range(12, 17), *range(37, 42)])
-    test = torch.tensor([*range(17, 25), *range(42, 50), *range(51, 59)])
-    return GraphData.create(
-        _both(pairs),
-        NUM_NODES,
-        x=x,
-        y=y,
-        splits={"train": train, "val": val, "test": test},
-        num_classes=NUM_CLASSES,
-        name="tiny nodes",
-    )
-
-
-def _link_data() -> Any:
-    from graphforget.graphs import GraphData
-
-    x, _, pairs = _communities()
-    g = seeds.generator(8)
-    pairs = pairs[torch.randperm(len(pairs), generator=g)]
-    held = {"val": pairs[:12], "test": pairs[12:30]}
-    known = {tuple(p) for p in pairs.tolist()}
-    u, v = torch.triu_indices(NUM_NODES, NUM_NODES, 1)
-    free = torch.tensor([p for p in zip(u.tolist(), v.tolist(), strict=True) if p not in known and ISOLATED not in p])
-    free = free[torch.randperm(len(free), generator=g)]
-    splits = {**held, "val_neg": free[:12], "test_neg": free[12:30]}
-    return GraphData.create(_both(pairs[30:]), NUM_NODES, x=x, splits=splits, name="tiny links")
-
-
-def _both(pairs: Tensor) -> Tensor:
-    """edge_index [2, 2m] with both directions of every edge."""
-    return torch.cat([pairs, pairs.flip(1)]).t().contiguous()
-
-
-def _image_data() -> TensorData:
-    g = seeds.generator(9)
-    y = torch.tensor([0, 1] * 32 + [2] * 9)  # 73 images; class 2 has one training image and no validation image
-    patterns = (torch.rand(3, 8, 8, generator=g) < 0.4).float()
-    x = patterns[y] + 0.35 * torch.randn(len(y), 8, 8, generator=g)
-    splits = {
-        "train": torch.tensor([*range(40), 64]),
-        "val": torch.arange(40, 52),
-        "test": torch.tensor([*range(52, 64), *range(65, 73)]),
-    }
-    return TensorData.create(x, y, splits, num_classes=3, name="tiny images")
-
-
-def _interaction_data() -> Any:
-    """24 users and 20 items in two tastes; 6 training, 1 validation and 1 test interaction per user."""
-    from graphforget.interactions import Interactions
-
-    g = seeds.generator(10)
-    parts: dict[str, list[list[int]]] = {"train": [], "val": [], "test": []}
-    for user in range(24):
-        own = torch.randperm(10, generator=g)[:7] + 10 * (user % 2)
-        items = [*own.tolist(), int(torch.randint(10, (), generator=g)) + 10 * (1 - user % 2)]
-        for part, chosen in (("test", items[:1]), ("val", items[1:2]), ("train", items[2:])):
-            parts[part] += [[user, item] for item in chosen]
-    return Interactions.create(parts, num_users=24, num_items=20, name="tiny interactions")
+    Raises:
+        InputError: There is no such case.
+    """
+    if name not in TINY_CASES:
+        raise InputError(f"there is no tiny case '{name}': {nearest(name, list(TINY_CASES))}")
+    return name.partition("/")[0]

@@ -10,7 +10,7 @@ from graphforget.base import Unlearner
 from graphforget.exceptions import InputError
 from graphforget.testing.one import OneMethod
 from graphforget.testing.report import CheckReport, require
-from graphforget.testing.tiny import TINY_TASKS, TinyCase, tiny_case
+from graphforget.testing.tiny import TINY_CASES, TinyCase, tiny_case
 from graphforget.unlearners import METHODS
 
 # Every check by name. The first two need no task; the rest run for each task, most of them for its main request.
@@ -39,11 +39,11 @@ def check_unlearner(method: str | type[Unlearner] | Unlearner, *, tasks: Iterabl
 
     Args:
         method: Registry key, class or instance. A key or class is tried with its ``test_params()[0]``.
-        tasks: Names of tiny tasks, or own :class:`TinyCase` objects; default: every tiny task. Where a method does not
-            support a task, its refusal is what is checked.
+        tasks: Names of tiny cases, or own :class:`TinyCase` objects; default: every tiny case. Where a method does not
+            support a case, its refusal is what is checked.
 
     Returns:
-        The report: every check with its outcome, and ``results[task, request]`` for comparing methods.
+        The report: every check with its outcome, and ``results[case, request]`` for comparing methods.
 
     Raises:
         ContractError: An ``AssertionError`` with one sentence per failed check.
@@ -58,7 +58,7 @@ def check_unlearner(method: str | type[Unlearner] | Unlearner, *, tasks: Iterabl
     report.run("construction", "", "", lambda: _construction(cls, instance))
     report.run("tags", "", "", lambda: _tags(cls))
     if not report.failed:  # a method without tags cannot be asked anything else
-        for entry in TINY_TASKS if tasks is None else tasks:
+        for entry in TINY_CASES if tasks is None else tasks:
             OneMethod(report, instance, entry if isinstance(entry, TinyCase) else tiny_case(entry)).run()
     return report.raise_if_failed()
 

@@ -15,9 +15,18 @@ from graphforget.unlearners import METHODS
 
 
 def candidates(task: Task, request: DeletionRequest) -> list[str]:
-    """Methods to try, best first."""
+    """Methods to try, best first; those for one kind of model refuse every other.
+
+    Example:
+        >>> from graphforget.testing import tiny_case
+        >>> case = tiny_case("recommendation")
+        >>> candidates(case.task, case.requests["items"])[:3]
+        ['ease_downdate', 'ials_resolve', 'graphforget_rec']
+    """
     if task.name == "link_prediction":
         return ["shadow_distill", "finetune", "retrain"]
+    if task.name == "recommendation":
+        return ["ease_downdate", "ials_resolve", "graphforget_rec", "reset_repair", "finetune", "retrain"]
     return ["finetune", "retrain"]
 
 

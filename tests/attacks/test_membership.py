@@ -98,5 +98,5 @@ def test_bad_input():
 
 
 def test_records():
-    expected = {"confidence", "rmia", "lira", "link_stealing", "same_item", "same_user"}
+    expected = {"confidence", "rmia", "lira", "link_stealing", "same_item", "same_user", "taker_probe"}
     assert set(ATTACKS) == expected and all(r.receives for r in ATTACKS.values())

@@ -63,6 +63,29 @@ BAD_INPUTS: list[BadInput] = [
         "cannot forget 'user' targets",
         _request('{"targets": [{"kind": "user", "ids": [1]}]}'),
     ),
+    BadInput(
+        "a modality without its name",
+        _UNLEARN,
+        "a modality target needs the name of the item features",
+        _request('{"targets": [{"kind": "modality", "ids": [1]}]}'),
+    ),
+    BadInput(
+        "a name where none belongs",
+        _UNLEARN,
+        "a name belongs to modality and concept targets",
+        _request('{"targets": [{"kind": "node", "ids": [1], "name": "image"}]}'),
+    ),
+    BadInput(
+        "a modality of nothing",
+        _UNLEARN.replace("--request request.json", "--modality image --users 3"),
+        "--modality says what items lose",
+    ),
+    BadInput("a modality beside a request file", _UNLEARN + " --modality image", "give either --request, or --items"),
+    BadInput(
+        "a modality of data without item features",
+        _UNLEARN.replace("--request request.json", "--modality image --items 3 --task link_prediction"),
+        "--modality needs data with item features",
+    ),
     BadInput("request in another encoding", _UNLEARN, "cannot read the request file", {"request.json": b"\xff\xfe\x00"}),
     # ---- data
     BadInput(
@@ -80,6 +103,16 @@ BAD_INPUTS: list[BadInput] = [
     BadInput("damaged data file", _UNLEARN, "is not a readable .npz file", {"links.npz": b"PK\x03\x04 broken"}),
     BadInput("data for another task", _UNLEARN + " --task node_classification", "needs labels y"),
     BadInput("unknown option of a dataset", _UNLEARN.replace("links.npz", "karate -D sed=1"), "has no parameter 'sed'"),
+    BadInput(
+        "canaries of a graph",
+        _UNLEARN.replace("links.npz", "karate -D canary=0.1"),
+        "canaries are interactions held out before training, and 'karate' has none",
+    ),
+    BadInput(
+        "too many canaries",
+        "recommend shop --data tastes -D canary=0.7 --user 3",
+        "the share of canaries must be above 0 and at most 0.5, got 0.7",
+    ),
     BadInput("request for other data", _UNLEARN.replace("links.npz", "karate"), "unknown edges"),
     BadInput(
         "data of another width than the model",
@@ -142,6 +175,47 @@ BAD_INPUTS: list[BadInput] = [
         "output over the model itself", _UNLEARN.replace("--out out", "--out model") + " --force", "is the model's own folder"
     ),
     BadInput("output that is a file", _UNLEARN.replace("--out out", "--out request.json"), "is a file; give a folder"),
+    # ---- recommenders in service
+    BadInput("nothing to suspend", "suspend shop --data tastes", "say what: --items 3,17"),
+    BadInput("suspension of unknown items", "suspend shop --data tastes --items 4000", "unknown items 4000"),
+    BadInput("suspension of what is no id", "suspend shop --data tastes --items three", "--items takes ids with commas"),
+    BadInput("suspension without data", "suspend shop --items 3", "'shop' does not say which data it is served on"),
+    BadInput(
+        "misspelt attribute", "suspend shop --data tastes --items-with ownr=x", "no item attribute 'ownr': did you mean 'owner'"
+    ),
+    BadInput(
+        "suspension of interactions",
+        "suspend shop --data tastes --request request.json",
+        "a suspension names users and items, but the request names interaction targets",
+        _request('{"targets": [{"kind": "interaction", "ids": [[0, 1]]}]}'),
+    ),
+    BadInput("lifting what is not suspended", "suspend shop --data tastes --lift --items 3", "items 3 are not suspended"),
+    BadInput("lifting where nothing is suspended", "suspend shop --data tastes --lift --all", "nothing is suspended in 'shop'"),
+    BadInput("all of everything", "suspend shop --data tastes --all", "--all belongs to --lift"),
+    BadInput(
+        "damaged record of suspensions",
+        "recommend shop --user 12",
+        "is no record of suspensions",
+        {"shop/suspended.json": '{"suspended": {}}'},
+    ),
+    BadInput(
+        "deletion from a model with a damaged record of suspensions",
+        "unlearn --model shop --data tastes --items 3 --method row_reset --out out",
+        "is no record of suspensions",
+        {"shop/suspended.json": "[]"},
+    ),
+    BadInput("lists for nobody", "recommend shop --data tastes", "say for whom: --user 12"),
+    BadInput("lists for an unknown user", "recommend shop --data tastes --user 300", "unknown users 300"),
+    BadInput("lists of no item", "recommend shop --data tastes --user 3 --top 0", "Invalid value for '--top'"),
+    BadInput(
+        "lists of what is no recommender", "recommend model --data tastes --user 3", "the model in 'model' is no recommender"
+    ),
+    BadInput("lists from a folder that is not there", "recommend shops --user 3", "there is no folder 'shops'"),
+    BadInput("lists of other data than the model's", "recommend shop --data links.npz --user 3", "needs Interactions"),
+    BadInput("option without a dataset", "recommend shop -D seed=1 --user 3", "give --data too"),
+    BadInput("run without a result", "recommend run1 --user 3", "has no result yet", {"run1/config.yaml": "name: a"}),
+    BadInput("nothing to restore", "restore shop --data tastes --items 3 --out out", "so there is nothing to restore"),
+    BadInput("restoring nothing", "restore shop --data tastes --out out", "say which items come back"),
     # ---- recipe
     BadInput("no such recipe", "run recip.yaml", "cannot read the recipe 'recip.yaml'"),
     BadInput("misspelt name of a shipped recipe", "run dmo", "give a .yaml file or one of cora_nodes, dblp_edges, demo"),

@@ -1,4 +1,4 @@
-"""A workspace as a user has it: a saved model, a data file, a request, a recipe, a result."""
+"""A workspace as a user has it: a saved model and a saved recommender, a data file, a request, a recipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from graphforget.base import save_model
 from graphforget.cli import app
-from graphforget.models import GCN
+from graphforget.models import BPRMF, GCN
 from graphforget.requests import DeletionRequest
 from graphforget.testing.tiny import tiny_data
 
@@ -33,6 +33,7 @@ def workspace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     )
     torch.manual_seed(0)
     save_model(GCN(8, 8, 4), tmp_path / "model")
+    save_model(BPRMF(300, 400, 4), tmp_path / "shop")  # for the data "tastes"
     (tmp_path / "request.json").write_text(DeletionRequest.edges(pairs=data.pairs()[:4]).to_json())
     (tmp_path / "recipe.yaml").write_text(
         yaml.safe_dump(

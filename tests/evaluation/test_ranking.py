@@ -8,12 +8,15 @@ from torch import nn
 
 from graphforget.base import Ensemble, Recipe
 from graphforget.base.model import RowBlock
-from graphforget.evaluation import evaluate
+from graphforget.evaluation import evaluate, ranking
 from graphforget.evaluation.questions import make_questions, reingested
-from graphforget.evaluation.ranking import compare, final_vectors, measure, with_fresh_rows
+from graphforget.evaluation.ranking import compare, measure
 from graphforget.evaluation.ranking_rows import RankingEvidence, membership_checks, ranking_floor, ranking_rows, relative_gaps
+from graphforget.evaluation.ranking_vectors import final_vectors, fresh_parameters, row_norms, with_fresh_rows
 from graphforget.evaluation.scores import Judged
 from graphforget.interactions import Interactions
+from graphforget.metrics import bootstrap_interval
+from graphforget.metrics.recommendation import softmax_js
 from graphforget.models import EASE, LightGCN
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
@@ -139,7 +142,8 @@ def test_every_statistic_of_deleted_data_by_hand():
     # Lists of two, what the user has left out: item 4 leads those of users 0 to 2 and is in no other one.
     assert value["exposure@2"] == [0.5, 0.5, 0.5, 0, 0, 0]
     assert value["same_item_auc"] == [1, 1] and value["same_item_auc_matched"] == [1, 1]
-    assert original.figures["same_item_tpr_at_fpr_0.01"] == 1
+    assert value["same_item_tpr_at_fpr_0.01"] == [1, 1]
+    assert value["same_item_rank_tpr_at_fpr_0.01"] == [0, 0]  # the item leads the held-out list of user 2 as well: a tie
     value = {name: values.tolist() for name, (values, _) in gold.values.items()}
     # User 0 has item 0, so items 1, 2, 3 and 4 are candidates: 0.3, 0.2, 0.1 and 0.25.
     assert value["forget_recall@2"] == [1, 1] and value["forget_percentile"] == pytest.approx([2 / 3, 2 / 3])
@@ -225,7 +229,9 @@ def test_neighbourhoods_of_forgotten_items_follow_final_vectors():
 def test_models_without_vectors_or_rows_go_without():
     data, task, _ = planted()
     plain = Table(remembering(0.9))
-    assert final_vectors(task, plain, data, "item") is None and with_fresh_rows(task, plain, data, torch.tensor([4])) is None
+    assert final_vectors(task, plain, data, "item") is None
+    *_, found = answers(0.9, 0.2)
+    assert not found[0].vectors and not {"reingest_percentile", "item_row_norm", "taker_probe_auc"} & set(found[0].values)
     assert final_vectors(task, Ensemble([plain]), data, "item") is None
     ease = EASE(6, 5)
     assert final_vectors(task, ease, data, "item") is None
@@ -249,8 +255,7 @@ def test_the_reingest_test_gives_fresh_rows_to_the_items_and_touches_nothing_els
     data, _, split = planted()
     task = Recommendation(build=lambda d: Shared(d.num_users, d.num_items), top_k=2)
     model = task.new_model(data, seed=0)
-    again = with_fresh_rows(task, model, reingested(split), torch.tensor([4]))
-    assert again is not None
+    again = with_fresh_rows(model, fresh_parameters(task, reingested(split)), torch.tensor([4]))
     changed = (again.table != model.table).any(1).nonzero().view(-1).tolist()
     assert changed == [10] and torch.equal(final_vectors(task, model, data, "item"), model.table[6:])
 
@@ -261,6 +266,97 @@ def test_a_fresh_row_ranks_like_a_never_seen_item_and_the_remembered_one_does_no
     (answer,) = measure(CASE.task, questions, [one], [])
     kept, fresh = (float(answer.values[name][0].mean()) for name in ("forget_percentile", "reingest_percentile"))
     assert kept > 0.9 and fresh < kept - 0.15
+
+
+def figures(answer, pick=None):
+    """Everything per user of an answer; of some of the audience, by position."""
+    rows = slice(None) if pick is None else pick
+    found = {f"{key}": value for key, value in answer.utility.items()}
+    found |= {f"js {n}": js[rows] for n, js in enumerate(answer.js)} | {"lists": answer.lists[rows]}
+    for name, (values, _) in answer.values.items():
+        found[name] = values[rows] if name.startswith("exposure") else values
+    return found | {f"near {kind}": ids for kind, ids in answer.neighbours.items()}
+
+
+def three_models():
+    models = [CASE.model(), CASE.unlearn("row_reset", "items").model, CASE.unlearn("finetune", "items").model]
+    return [judged(m, role) for m, role in zip(models, ("unlearned", "gold", "gold"), strict=True)]
+
+
+def test_the_size_of_blocks_changes_nothing(monkeypatch):
+    questions, models = make_questions(CASE.task, SPLIT), three_models()
+    whole = measure(CASE.task, questions, models, models[1:])
+    monkeypatch.setattr(ranking, "_CELLS", 3 * CASE.data.num_items)
+    for one, other in zip(whole, measure(CASE.task, questions, models, models[1:]), strict=True):
+        a, b = figures(one), figures(other)
+        assert set(a) == set(b) and {"forget_percentile", "exposure@5", "lists", "js 1", "taker_probe_auc"} <= set(a)
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], equal_nan=True, msg=name)
+
+
+def test_a_sample_of_users_answers_what_they_answer_among_all(monkeypatch):
+    from graphforget.evaluation import questions as module
+
+    whole, models = make_questions(CASE.task, SPLIT), three_models()
+    assert whole.sampled == {} and len(whole.audience) == int((whole.positives.counts() > 0).sum())
+    monkeypatch.setattr(module, "AUDIENCE", len(whole.audience))
+    assert torch.equal(make_questions(CASE.task, SPLIT).audience, whole.audience)  # at the limit everybody is asked
+    monkeypatch.setattr(module, "AUDIENCE", 7)
+    some = make_questions(CASE.task, SPLIT)
+    assert some.sampled == {"users whose lists are compared": (7, len(whole.audience))}
+    pick = torch.searchsorted(whole.audience, some.audience)
+    assert len(pick) == 7 and torch.equal(whole.audience[pick], some.audience)
+    both = (measure(CASE.task, q, models, models[1:]) for q in (whole, some))
+    for one, other in zip(*both, strict=True):
+        a, b = figures(one, pick), figures(other)
+        for name in a:  # utility is of all test users in both
+            torch.testing.assert_close(a[name], b[name], equal_nan=True, msg=name)
+
+
+def test_the_report_says_what_was_sampled(monkeypatch):
+    from graphforget.evaluation import questions as module
+
+    monkeypatch.setattr(module, "AUDIENCE", 9)
+    report = evaluate(CASE.unlearn("row_reset", "items"), gold=2, cache=False)
+    drawn = report.meta["sampled"]["users whose lists are compared"]
+    assert drawn["asked"] == 9 < drawn["of"]
+    assert report.meta["asked"]["Users whose lists are compared"] == f"9 drawn of {drawn['of']}"
+
+
+def test_js_to_every_gold_is_that_of_the_softmax_over_retained_items():
+    questions, models = make_questions(CASE.task, SPLIT), three_models()
+    found = measure(CASE.task, questions, models, models[1:])
+    live = SPLIT.retain_data.alive_items
+    tables = [CASE.task.score_all(one.model, SPLIT.retain_data, questions.audience)[:, live] for one in models]
+    for number in range(3):
+        for position, gold in enumerate((1, 2)):
+            torch.testing.assert_close(found[number].js[position], softmax_js(tables[number], tables[gold]), atol=1e-12, rtol=0)
+
+
+def test_rows_are_as_long_as_those_of_cold_items_times_what_is_planted():
+    _, _, split = planted()
+    task = Recommendation(build=lambda d: Shared(d.num_users, d.num_items), top_k=2)
+    fresh = fresh_parameters(task, reingested(split))
+    model = Shared(6, 5)
+    with torch.no_grad():
+        model.table.copy_(fresh["table"])
+        model.table[6 + 4] *= 3
+    assert row_norms(model, fresh, "item", torch.tensor([4])).tolist() == pytest.approx([3])
+    assert float(row_norms(model, fresh, "user", torch.arange(6)).mean()) == pytest.approx(1)
+    assert row_norms(model, fresh, "item", torch.empty(0, dtype=torch.long)) is None
+    assert row_norms(model, {"table": torch.zeros(11, 3)}, "item", torch.tensor([4])) is None
+
+
+def test_difference_to_gold_is_paired_over_users():
+    questions, models = make_questions(CASE.task, SPLIT), three_models()
+    found = measure(CASE.task, questions, models, models[1:])
+    rows = {(r.subset, r.metric): r for r in ranking_rows(questions, models[0], found[0], found[1:])}
+    mine, *golds = (answer.utility["test", "recall@5"] for answer in found)
+    away = mine - (golds[0] + golds[1]) / 2
+    row = rows["test", "gold_difference_recall@5"]
+    assert row.value == pytest.approx(float(away.mean())) and (row.low, row.high) == bootstrap_interval(away)
+    assert rows["test, items' popularity Q1", "recall@5"].low is not None
+    assert rows["retained items", "linear_cka"].low is None and 0 < rows["retained items", "linear_cka"].value <= 1
 
 
 # ---- report and verdict ---------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from graphforget.exceptions import InputError
-from graphforget.interactions import Interactions, remove_items, remove_pairs, remove_users
+from graphforget.interactions import Interactions, remove_items, remove_modality, remove_pairs, remove_users
+from graphforget.interactions.edit import having
+from graphforget.requests import DeletionRequest, Lineage
 
 
 @pytest.fixture
@@ -63,3 +65,49 @@ def test_a_second_removal_is_refused(data):
         remove_users(remove_users(data, [0]), [0])
     with pytest.raises(InputError, match="items 1 are already forgotten"):
         remove_items(remove_items(data, [1]), [1])
+
+
+@pytest.fixture
+def covers() -> Interactions:
+    """Four items; the second has no image."""
+    features = {"image": [[1.0, 2.0], [float("nan")] * 2, [3.0, 4.0], [0.0, 0.0]], "text": [[1.0], [2.0], [3.0], [4.0]]}
+    return Interactions.create({"train": [[0, 0], [0, 1], [1, 2], [1, 3]]}, features=features, name="covers")
+
+
+def test_a_modality_goes_and_all_else_stays(covers):
+    before = covers.digest()
+    after = remove_modality(covers, "image", [3, 0])
+    assert having(after, "image").tolist() == [False, False, True, False] and bool(having(after, "text").all())
+    assert after.features["image"][2].tolist() == [3.0, 4.0] and torch.equal(after.features["text"], covers.features["text"])
+    assert bool(after.alive_items.all()) and torch.equal(after.splits["train"], covers.splits["train"])
+    assert covers.digest() == before != after.digest()
+    assert remove_items(after, [0]).digest() == remove_items(remove_modality(covers, "image", [3]), [0]).digest()
+
+
+@pytest.mark.parametrize(
+    "name, ids, sentence",
+    [
+        ("imag", [0], "'covers' has no item features 'imag': did you mean 'image'?"),
+        ("image", [4], "unknown items 4: 'covers' has items 0 to 3"),
+        ("image", [1, 2], "items 1 have no features 'image' in 'covers': there is nothing to forget of them"),
+        ("image", [], "names no item"),
+    ],
+)
+def test_content_that_is_not_there_is_refused(covers, name, ids, sentence):
+    with pytest.raises(InputError, match=sentence):
+        remove_modality(covers, name, ids)
+
+
+def test_content_is_not_forgotten_twice(covers):
+    with pytest.raises(InputError, match="items 2 are already forgotten"):
+        remove_modality(remove_items(covers, [2]), "image", [2])
+    lineage = Lineage(covers, DeletionRequest.modality("image", [2]), ("digest",))
+    after = remove_modality(covers, "image", [2]).with_lineage(lineage)
+    with pytest.raises(InputError, match="the features 'image' of items 2 are already forgotten"):
+        remove_modality(after, "image", [0, 2])
+    assert not having(remove_modality(after, "text", [2]), "text")[2]
+
+
+def test_data_without_features_say_so(data):
+    with pytest.raises(InputError, match="has no item features 'image': it has none"):
+        remove_modality(data, "image", [0])

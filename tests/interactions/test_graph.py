@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphforget.exceptions import InputError
-from graphforget.interactions import InteractionGraph, Interactions, knn, remove_items, remove_users
+from graphforget.interactions import InteractionGraph, Interactions, knn, remove_items, remove_modality, remove_users
 from graphforget.interactions import graph as module
+from graphforget.interactions.edit import having
 
 PAIRS = st.sets(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=1, max_size=30)
 
@@ -63,6 +64,49 @@ def test_a_deletion_edits_the_neighbours_that_were_found(monkeypatch):
             a, b = (g.item_graph(name, 4, weighted=weighted) for g in (fresh, edited))
             assert torch.equal(a.rowptr, b.rowptr) and torch.equal(a.col, b.col) and torch.equal(a.weight, b.weight)
     assert len(used) == 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(4, 40), st.integers(1, 6), st.integers(0, 2), st.floats(0.05, 0.95), st.integers(0, 4), st.integers(0, 99))
+def test_graphs_without_a_modality_are_fresh_builds_bit_for_bit(num_items, k, levels, share, reserve, seed):
+    """Items lose the image, one batch after the other and together with items that go; other modalities keep their lists."""
+    g, kept = torch.Generator().manual_seed(seed), knn._RESERVE
+    draw = (lambda w: torch.randint(-levels, levels + 1, (num_items, w), generator=g).float()) if levels else None
+    features = {name: draw(w) if draw else torch.randn(num_items, w, generator=g) for name, w in (("image", 3), ("text", 2))}
+    data = Interactions.create({"train": [[0, 0]]}, num_items=num_items, features=features)
+    knn._RESERVE = reserve  # a short reserve makes most lists be searched anew
+    try:
+        before = InteractionGraph(data)
+        for name in features:
+            before.nearest(name, k)
+        for step in range(3):
+            lost = having(data, "image") & (torch.rand(num_items, generator=g) < share)
+            data = remove_modality(data, "image", lost.nonzero().view(-1)) if bool(lost.any()) else data
+            data = remove_items(data, [num_items - 1 - step]) if step else data
+            edited, fresh = InteractionGraph(data, before=before), InteractionGraph(data)
+            for name in features:
+                (pairs, value), (pairs_b, value_b) = edited.nearest(name, k).edges(), fresh.nearest(name, k).edges()
+                assert torch.equal(pairs, pairs_b) and torch.equal(value, value_b)
+                content = having(data, name)
+                assert bool(content[pairs].all())  # whoever has no content is in nobody's list and has none
+                for weighted in (True, False):
+                    a, b = (one.item_graph(name, k, weighted=weighted) for one in (edited, fresh))
+                    assert torch.equal(a.rowptr, b.rowptr) and torch.equal(a.col, b.col) and torch.equal(a.weight, b.weight)
+            before = edited if step else before  # from the first graph, and from one that was edited
+    finally:
+        knn._RESERVE = kept
+
+
+def test_lists_that_lost_a_neighbour_are_filled_up():
+    data = make()
+    near = InteractionGraph(data).nearest("image", 4).items[:, :4]
+    gone = int(near[0, 1])
+    after = InteractionGraph(remove_modality(data, "image", [gone])).nearest("image", 4).items[:, :4]
+    assert gone not in after.tolist()[0] and bool((after[0] >= 0).all()) and after[gone].tolist() == [-1] * 4
+    assert torch.equal(
+        InteractionGraph(data).nearest("audio", 4).items,
+        InteractionGraph(remove_modality(data, "image", [gone])).nearest("audio", 4).items,
+    )
 
 
 def test_neighbours_of_other_features_are_not_taken_over(monkeypatch):

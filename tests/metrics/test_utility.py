@@ -55,6 +55,28 @@ def test_ranked_figures_against_a_loop_and_sklearn():
     assert summary["recall@5"] == pytest.approx(recall.nanmean().item()) and set(summary) >= {"ndcg@1", "precision@1"}
 
 
+def test_map_against_a_loop():
+    generator = torch.Generator().manual_seed(1)
+    scores = torch.rand(9, 60, generator=generator)
+    relevant = torch.rand(9, 60, generator=generator) < 0.15
+    relevant[4] = False
+    positives = relevant.nonzero()
+    for k in (5, 10, 20, 50):
+        ranked = u.top_items(scores, k)
+        value = u.map_at_k(ranked, positives.repeat(2, 1))  # repeated pairs count once
+        for user in range(9):
+            wanted = set(relevant[user].nonzero().flatten().tolist())
+            hits, total = 0, 0.0
+            for place, item in enumerate(ranked[user].tolist(), 1):
+                if item in wanted:
+                    hits += 1
+                    total += hits / place
+            expected = total / min(k, len(wanted)) if wanted else math.nan
+            assert value[user].item() == pytest.approx(expected, nan_ok=True)
+        assert u.ranking_summary(ranked, positives, top_k=[k])[f"map@{k}"] == pytest.approx(value.nanmean().item())
+    assert u.map_at_k(torch.tensor([[0, -1, -1]]), torch.tensor([[0, 0]])).tolist() == [1.0]
+
+
 def test_ranked_limits():
     ranked = torch.tensor([[0, 1], [2, -1]])
     positives = torch.tensor([[0, 0], [0, 1], [0, 1], [1, 2]])

@@ -14,6 +14,14 @@ def test_every_registered_model_can_be_imported(key):
     assert getattr(models, cls.__name__) is cls and cls.__name__ in dir(models)
 
 
+def test_a_model_that_no_task_can_feed_is_imported_but_has_no_name():
+    from graphforget.models.gnn import RGCN
+
+    assert models.RGCN is RGCN and "RGCN" in dir(models) and "rgcn" not in models.MODELS
+    with pytest.raises(TypeError, match="num_relations"):  # which no data container says
+        models.RGCN(4, 8, 3)
+
+
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="BPRMF"):
         _ = models.Resnet

@@ -86,6 +86,17 @@ def test_a_class_of_ones_own_with_its_weights(tmp_path: Path, monkeypatch: pytes
         run(config | {"model": {"class": "pipeline_own:Net", "wdth": 4}}, folder=tmp_path / "no")
 
 
+def test_a_modality_is_named_in_the_recipe() -> None:
+    from graphforget.pipeline.components import make_request
+    from graphforget.pipeline.config import RequestSection
+
+    data = tiny_data("recommendation")
+    section = RequestSection(target="modality", name="image", ids=(3, 1))
+    assert make_request(section, None, data).modalities["image"].tolist() == [1, 3]  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="modality targets of 'tiny interactions' cannot be drawn; name them with ids: or file:"):
+        make_request(RequestSection(target="modality", name="image", where="random", size=2), None, data)  # type: ignore[arg-type]
+
+
 def test_samplers_are_found_by_target_and_data() -> None:
     assert {"random", "inside", "outside", "hub", "community"} <= set(samplers_of("edge", tiny_data("link_prediction")))
     assert {"random", "hub", "class"} <= set(samplers_of("node", tiny_data("node_classification")))

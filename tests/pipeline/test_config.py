@@ -82,6 +82,8 @@ WRONG = [
     ("request.size=null", "request: where: and size: belong together"),
     ("request={}", "request: give one of file"),
     ("request={file: a.json, size: 3}", "request: a request file says itself"),
+    ("request={target: modality, ids: [1]}", "request: name: belongs to target: modality"),
+    ("request={target: edge, name: image, ids: [[0, 1]]}", "request: name: belongs to target: modality"),
     ("request={file: a.json, hops: 3}", "request: unknown key 'hops'"),
     ("device=abacus", "device: the device 'abacus' is not available here"),
 ]
@@ -110,3 +112,15 @@ def test_several_findings_are_counted_and_a_missing_section_is_named() -> None:
     with pytest.raises(InputError, match="a configuration is a recipe file, a mapping or a RunConfig, got int"):
         load_config(3)  # type: ignore[arg-type]
     assert set(RunConfig.model_fields) >= {"data", "task", "model", "request", "unlearner"}
+
+
+def test_canaries_are_an_option_of_any_dataset_and_written_out_only_when_asked_for() -> None:
+    plain = {"data": {"name": "tastes"}, "task": {"name": "recommendation"}, "model": {"name": "bprmf"}} | {
+        "request": {"target": "item", "ids": [3]}
+    }
+    assert "canary" not in load_config(plain).data.params
+    assert load_config(plain, ["data.canary=0.02"]).data.params["canary"] == 0.02
+    with pytest.raises(InputError, match="data.canary: expected a number"):
+        load_config(plain, ["data.canary=few"])
+    with pytest.raises(InputError, match="data.canaries: unknown key"):
+        load_config(plain, ["data.canaries=0.02"])

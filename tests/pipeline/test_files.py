@@ -73,3 +73,11 @@ def test_a_file_that_is_no_archive_or_missing_or_of_another_kind(tmp_path: Path)
     ]:
         with pytest.raises(InputError, match=message):
             read_data(tmp_path / name)
+
+
+def test_interactions_with_canaries_are_read_from_arrays(tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "taken.npz", train=numpy.array([[0, 1], [1, 0]]), canary=numpy.array([[1, 1]]))
+    assert read_data(tmp_path / "taken.npz").splits["canary"].tolist() == [[1, 1]]
+    numpy.savez(tmp_path / "graph.npz", edge_index=numpy.array([[0], [1]]), canary=numpy.array([0]))
+    with pytest.raises(InputError, match="unknown array 'canary'"):
+        read_data(tmp_path / "graph.npz")

@@ -101,6 +101,27 @@ def test_every_kind_survives_the_round_trip():
     assert again == request and again.kinds == tuple(sorted(KINDS)) and again.of("modality")[0].name == "text"
 
 
+def test_a_modality_is_named_and_told_in_words():
+    request = DeletionRequest.modality("image", [4, 2, 4]) | DeletionRequest.modality("text", [2]) | DeletionRequest.users([1])
+    assert {name: ids.tolist() for name, ids in request.modalities.items()} == {"image": [2, 4], "text": [2]}
+    assert request.summary() == "image of 2 items, text of 1 item, 1 user" and request.kinds == ("modality", "user")
+    again = DeletionRequest.from_json(request.to_json())
+    assert again == request and again.digest() == request.digest()
+    merged = DeletionRequest.modality("image", [1]) | DeletionRequest.modality("image", [3])
+    assert merged == DeletionRequest.modality("image", [1, 3])
+
+
+@pytest.mark.parametrize("name", [None, "", " ", 3])
+def test_a_modality_without_a_name_is_refused(name):
+    with pytest.raises(InputError, match="a modality target needs the name of the item features"):
+        DeletionRequest.modality(name, [1])
+
+
+def test_a_name_where_none_belongs_is_refused():
+    with pytest.raises(InputError, match="a name belongs to modality and concept targets, not to 'item'"):
+        Target("item", [1], name="image")
+
+
 def test_digest_tells_kinds_columns_names_and_ids_apart():
     requests = [
         DeletionRequest.nodes([1]),

@@ -135,7 +135,7 @@ def test_c22_lineage_grows_and_nothing_is_forgotten_twice(task, data):
         (DeletionRequest.items([99]), "unknown items 99"),
         (DeletionRequest.interactions([[99, 0]]), r"unknown interactions \(99, 0\)"),
         (DeletionRequest.interactions([[0, 15]]), r"unknown interactions \(0, 15\): they are in no part"),
-        (DeletionRequest.nodes([0]), "cannot forget 'node' targets; it knows interaction, item, user"),
+        (DeletionRequest.nodes([0]), "cannot forget 'node' targets; it knows interaction, item, modality, user"),
         (DeletionRequest.users(list(range(24))), "nothing would be left"),
     ],
 )

@@ -7,14 +7,14 @@ import torch
 
 from graphforget.datasets import load
 from graphforget.exceptions import InputError
+from graphforget.metrics.utility import map_at_k
 from graphforget.models import BPRMF
 from graphforget.tasks import Recommendation
 from graphforget.tasks import recommendation_ranking as module
-from graphforget.tasks.recommendation_ranking import map_at_k
 
 
 def test_every_metric_by_hand(monkeypatch):
-    monkeypatch.setattr(module, "USERS", 7)  # several blocks
+    monkeypatch.setattr(module, "SCORES", 7 * 40)  # several blocks
     data = load("tastes", num_users=30, num_items=40, per_user=8)
     task = Recommendation(build=lambda d: BPRMF(d.num_users, d.num_items, 4))
     model, view = task.new_model(data, seed=0), task.view(data, "test")

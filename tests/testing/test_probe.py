@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from graphforget.testing import tiny_case, tiny_data
-from graphforget.testing.probe import data_state, model_state, random_state, same_weights, spoiled, tensors_of
-from graphforget.testing.report import NotApplicable
+from graphforget.testing import tiny_data
+from graphforget.testing.probe import data_state, model_state, random_state, same_weights, tensors_of
 
 
 def test_data_state_sees_content_and_edits_in_place():
@@ -19,6 +19,23 @@ def test_data_state_sees_content_and_edits_in_place():
     data.x.add_(0)  # same bits, but somebody wrote to it
     assert data_state(data) != before
     assert {"x", "y"} <= {name for name, _ in tensors_of(data)}
+
+
+def test_data_state_sees_item_content():
+    data = tiny_data("recommendation")
+    copied = replace(
+        data,
+        features={name: table.clone() for name, table in data.features.items()},
+        attributes={name: replace(one, pairs=one.pairs.clone()) for name, one in data.attributes.items()},
+    )
+    before = data_state(copied)
+    assert {"splits.train", "features.image", "features.text", "attributes.brand.pairs"} <= set(before)
+    copied.features["text"][3] = 0
+    copied.attributes["brand"].pairs[0, 1] = 1
+    assert {name for name, state in data_state(copied).items() if state != before[name]} == {
+        "features.text",
+        "attributes.brand.pairs",
+    }
 
 
 @pytest.mark.parametrize(
@@ -56,27 +73,3 @@ def test_same_weights():
     with torch.no_grad():
         b.weight += 1e-7
     assert not same_weights(a, b) and same_weights(a, b, tolerance=1e-5)
-
-
-def test_spoiled_content_is_nan_where_it_was_forgotten_and_nowhere_else():
-    case = tiny_case("node_classification")
-    split = case.task.split(case.data, case.requests["nodes"])
-    bad = spoiled(split, whole_original=False)
-    ids = case.requests["nodes"].ids("node")
-    rows = torch.isnan(bad.data.x).all(1).nonzero().view(-1)
-    assert torch.equal(rows, ids) and torch.equal(torch.isnan(bad.unlinked_data.x).any(1).nonzero().view(-1), ids)
-    assert bad.retain_data is split.retain_data and bool((bad.data.y[ids] != split.data.y[ids]).all())
-    assert torch.equal(bad.view("retain", on="original").index, split.retain)
-    assert bool(torch.isnan(spoiled(split, whole_original=True).data.x).all())
-    assert not torch.isnan(split.data.x).any()
-
-
-def test_structure_cannot_be_nan():
-    case = tiny_case("node_classification")
-    split = case.task.split(case.data, case.requests["edges"])
-    with pytest.raises(NotApplicable, match="structure only"):
-        spoiled(split, whole_original=False)
-    assert bool(torch.isnan(spoiled(split, whole_original=True).data.x).all())
-    ranks = tiny_case("recommendation")
-    gone = spoiled(ranks.task.split(ranks.data, ranks.requests["users"]), whole_original=True)
-    assert gone.data is gone.retain_data

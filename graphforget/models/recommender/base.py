@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,16 +99,16 @@ class GraphRecommender(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"num_users": self.num_users, "num_items": self.num_items, "dim": self.dim}
+        """Constructor arguments; a model keeps each in an attribute of its name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def layer_names(self) -> list[str]:
         """The layer of final vectors."""
         return ["output"]
 
     def entity_rows(self) -> dict[str, list[RowBlock]]:
-        """Which parameter rows belong to which user or item."""
-        offsets = [RowBlock(f"offsets.{name}.weight") for name in self.offsets]
+        """Which parameter rows belong to which user or item; rows of an offset also belong to the item's modality."""
+        offsets = [RowBlock(f"offsets.{name}.weight", modality=name) for name in self.offsets]
         return {"user": [RowBlock("user_embedding.weight")], "item": [RowBlock("item_embedding.weight"), *offsets]}
 
     def reset_parameters(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -65,18 +64,6 @@ class BM3(GraphRecommender):
         self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in self.modalities.items()})
         self.predictor = nn.Linear(dim, dim)
         self.reset_parameters()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {
-            "modalities": self.modalities,
-            "num_layers": self.num_layers,
-            "dropout": self.dropout,
-            "cl_weight": self.cl_weight,
-            "reg_weight": self.reg_weight,
-            "train_features": self.train_features,
-        }
 
     def reset_parameters(self) -> None:
         """Fresh weights from torch's generator."""

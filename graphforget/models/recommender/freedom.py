@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +40,7 @@ class FREEDOM(GraphRecommender):
         InputError: A size is not positive, a share out of range, or there is no modality.
 
     Example:
-        >>> FREEDOM(3, 5, {"image": 8, "text": 6}, modality_weights={"image": 0.1, "text": 0.9}).weights["text"]
+        >>> FREEDOM(3, 5, {"image": 8, "text": 6}, modality_weights={"image": 0.1, "text": 0.9}).modality_weights["text"]
         0.9
     """
 
@@ -71,23 +70,9 @@ class FREEDOM(GraphRecommender):
             raise InputError(f"modality_weights must give a weight of at least 0 to each of {', '.join(self.modalities)}.")
         self.num_layers, self.num_item_layers, self.k = num_layers, num_item_layers, k
         self.edge_dropout, self.content_weight, self.train_features = edge_dropout, content_weight, train_features
-        self.weights = {name: float(weights[name]) for name in self.modalities}
+        self.modality_weights = {name: float(weights[name]) for name in self.modalities}
         self.project = nn.ModuleDict({name: nn.Linear(width, dim) for name, width in self.modalities.items()})
         self.reset_parameters()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {
-            "modalities": self.modalities,
-            "num_layers": self.num_layers,
-            "num_item_layers": self.num_item_layers,
-            "k": self.k,
-            "edge_dropout": self.edge_dropout,
-            "content_weight": self.content_weight,
-            "modality_weights": self.weights,
-            "train_features": self.train_features,
-        }
 
     def reset_parameters(self) -> None:
         """Fresh weights from torch's generator."""
@@ -102,7 +87,8 @@ class FREEDOM(GraphRecommender):
         near = self.item_embedding.weight
         for _ in range(self.num_item_layers):
             near = sum(  # type: ignore[assignment]
-                weight * spmm(graph.item_graph(name, self.k, weighted=False), near) for name, weight in self.weights.items()
+                weight * spmm(graph.item_graph(name, self.k, weighted=False), near)
+                for name, weight in self.modality_weights.items()
             )
         projected = {
             name: self.project[name](take(self.content(graph, name), item_id)) for name in self.modalities if self.content_weight

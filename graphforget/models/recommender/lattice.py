@@ -85,19 +85,6 @@ class LATTICE(GraphRecommender):
         self.modality_weight = nn.Parameter(torch.empty(len(self.modalities)))
         self.reset_parameters()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {
-            "modalities": self.modalities,
-            "num_layers": self.num_layers,
-            "num_item_layers": self.num_item_layers,
-            "k": self.k,
-            "mix": self.mix,
-            "refresh": self.refresh,
-            "train_features": self.train_features,
-        }
-
     def reset_parameters(self) -> None:
         """Fresh weights from torch's generator."""
         super().reset_parameters()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from graphforget.interactions.graph import InteractionGraph
@@ -37,11 +35,6 @@ class LightGCN(GraphRecommender):
         check_layers(num_layers=num_layers)
         self.num_layers = num_layers
         self.reset_parameters()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {"num_layers": self.num_layers}
 
     def encode(self, graph: InteractionGraph, user_id: Tensor | None, item_id: Tensor | None) -> Encoded:
         """Propagated vectors."""

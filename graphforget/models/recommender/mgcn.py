@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,19 +82,6 @@ class MGCN(GraphRecommender):
         self.attend = nn.Linear(dim, dim)
         self.attention = nn.Linear(dim, 1, bias=False)
         self.reset_parameters()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {
-            "modalities": self.modalities,
-            "num_layers": self.num_layers,
-            "num_item_layers": self.num_item_layers,
-            "k": self.k,
-            "cl_weight": self.cl_weight,
-            "temperature": self.temperature,
-            "train_features": self.train_features,
-        }
 
     def reset_parameters(self) -> None:
         """Fresh weights from torch's generator."""

@@ -71,11 +71,6 @@ class MMGCN(GraphRecommender):
         )
         self.reset_parameters()
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {"modalities": self.modalities, "num_layers": self.num_layers}
-
     def entity_rows(self) -> dict[str, list[Any]]:
         """Ids, and every modality's preferences of users."""
         rows = super().entity_rows()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,11 +35,6 @@ class VBPR(GraphRecommender):
         super().__init__(num_users, num_items, dim, modalities, user_dim=2 * dim)
         self.project = nn.Linear(sum(self.modalities.values()), dim)
         self.reset_parameters()
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return super().config | {"modalities": self.modalities}
 
     def layer_names(self) -> list[str]:
         """The projection of features, and the final vectors."""

@@ -1,4 +1,4 @@
-"""Rows of forgotten users and items: found through ``entity_rows()``, put back to fresh weights, and counted."""
+"""Rows of forgotten users, items and modalities: found through ``entity_rows()``, put back to fresh weights, and counted."""
 
 from __future__ import annotations
 
@@ -9,30 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import Run
+from graphforget.base import Run, rows_by_parameter
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, ForgetSplit
 
 SCOPES = ("requested", "touched")
-
-
-def rows_by_parameter(model: nn.Module, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rows of every parameter that belong to some entities, ascending.
-
-    Args:
-        model: Offers ``entity_rows()``.
-        ids: Entities by kind, e.g. ``{"item": [n]}``.
-    """
-    found: dict[str, list[Tensor]] = {}
-    for kind, blocks in model.entity_rows().items():  # type: ignore[operator]
-        for block in blocks:
-            if len(ids.get(kind, ())):
-                found.setdefault(block.parameter, []).append(block.offset + block.stride * ids[kind])
-    return {name: torch.unique(torch.cat(rows)) for name, rows in found.items()}
+# What takes interactions away: the kinds that a method serves which works on interactions that are gone.
+REMOVING_KINDS = frozenset({"user", "item", "interaction"})
 
 
 def entities(split: ForgetSplit, scope: str) -> dict[str, Tensor]:
-    """Users and items whose rows are put back.
+    """Users and items whose rows are put back, and items that lose a modality, as :func:`rows_by_parameter` takes them.
 
     Args:
         split: The resolved request; examples are rows (user, item).
@@ -41,12 +28,20 @@ def entities(split: ForgetSplit, scope: str) -> dict[str, Tensor]:
     named = {kind: split.request.ids(kind) for kind in ("user", "item")}
     if scope == "touched":
         named = {kind: torch.unique(torch.cat([ids, split.removed[:, side]])) for side, (kind, ids) in enumerate(named.items())}
-    return named
+    return named | {f"modality:{name}": ids for name, ids in split.request.modalities.items()}
 
 
-def row_reasons(request: DeletionRequest, scope: str) -> list[str]:
-    """Reason against resetting rows for a request that names no entity."""
-    if scope == "requested" and not {"user", "item"} & set(request.kinds):
+def row_reasons(request: DeletionRequest, scope: str, model: nn.Module | None = None) -> list[str]:
+    """Reason against resetting rows for a request to which no row of the model belongs."""
+    if not REMOVING_KINDS & set(request.kinds):
+        names = request.modalities
+        blocks = model.entity_rows().values() if callable(getattr(model, "entity_rows", None)) else ()  # type: ignore
+        if model is not None and not any(block.modality in names for kind in blocks for block in kind):
+            return [
+                f"{type(model).__name__} has no rows that belong to the items' {' or '.join(names)}: choose 'unlink', which "
+                f"takes the features out of the input, or 'finetune', which trains on without them"
+            ]
+    elif scope == "requested" and not {"user", "item", "modality"} & set(request.kinds):
         return [
             "an interaction has no row of its own: choose reset='touched', which resets its user and its item, or 'unlink', "
             "which takes it out of the graph"
@@ -91,19 +86,15 @@ def reset_rows(model: nn.Module, ids: Mapping[str, Tensor], fresh: Mapping[str, 
 
 
 def manifest(run: Run, rows: Mapping[str, int]) -> dict[str, Any]:
-    """What a deletion touched, JSON-safe: rows by parameter, interactions by part, features, and the graphs that are rebuilt."""
+    """What a deletion touched, JSON-safe: rows by parameter, interactions by part, feature rows, and graphs."""
     before, after = run.split.data, run.split.retain_data
     features = {
         name: int((table.isfinite().all(1) & ~after.features[name].isfinite().all(1)).sum())
         for name, table in before.features.items()
     }
-    graphs = ["interactions", *sorted(after.features)] if run.task.has_input_graph else []
-    return {
-        "rows": dict(rows),
-        "interactions": {part: len(pairs) - len(after.part(part)) for part, pairs in before.splits.items()},
-        "features": features,
-        "graphs": graphs,
-    }
+    lost = {part: len(pairs) - len(after.part(part)) for part, pairs in before.splits.items()}
+    graphs = [*(["interactions"] if lost["train"] else []), *sorted(name for name, count in features.items() if count)]
+    return {"rows": dict(rows), "interactions": lost, "features": features, "graphs": graphs if run.task.has_input_graph else []}
 
 
 def surgery(run: Run, scope: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 
 from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.unlearners._shared.checks import check_count, check_number
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, descend, epoch_batches, forget_view, make_adam, retain_view
 
 
@@ -44,6 +45,7 @@ class AmUn(Unlearner):
         summary="Continues training on the retained data and the forgotten interactions with their preference reversed.",
         citation="Graves, Nagisetty and Ganesh, AAAI 2021",
         needs_gradients=True,
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"unlinked", "retained"}),
     )

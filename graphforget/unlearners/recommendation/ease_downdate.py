@@ -1,4 +1,4 @@
-"""Exact forgetting in EASE: items, users and interactions are taken out of the inverse Gram matrix."""
+"""Exact forgetting in EASE: items, users, interactions and content are taken out of the inverse Gram matrix."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from graphforget.interactions import Interactions, Positives
 from graphforget.models.recommender.ease import EASE
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 
 _ROWS = 512  # users per rank update: bounds memory at _ROWS x num_items
 
 
 class EASEDowndate(Unlearner):
-    """Takes items, users and interactions out of a fitted EASE, with the weights of a fit on the retained data.
+    """Takes items, users, interactions and content out of a fitted EASE, with the weights of a fit on the retained data.
 
     EASE (Steck, WWW 2019, arXiv:1905.03375) keeps ``P = G^-1`` with ``G = X'X + beta F F' + lambda I``. Of a request,
 
     1. items S go by a Schur complement, ``P_RR - P_RS P_SS^-1 P_SR`` on the retained items R. This is the inverse of ``G_RR``, so
        the items' features go with them, for any ``beta``;
-    2. users who lose other interactions get their new row x, ``P - P X'(I + X P X')^-1 X P`` (the Woodbury identity);
-    3. and give back their old row, ``P + P X'(I - X P X')^-1 X P``. A forgotten user has no new row. New rows come first, so
+    2. items that stay and lose features, the rows D of F, change G by ``-(E A' + A E')``, E their unit columns and
+       ``A = beta (F_after D' + E D D' / 2)``: with ``U = [E, A]``, J the exchange of its halves and ``K = J - U' P U``, P is now
+       ``P + P U K^-1 U' P`` (the Woodbury identity). Without ``beta`` no feature was ever read;
+    3. users who lose other interactions get their new row x, ``P - P X'(I + X P X')^-1 X P`` (the Woodbury identity);
+    4. and give back their old row, ``P + P X'(I - X P X')^-1 X P``. A forgotten user has no new row. New rows come first, so
        that every matrix on the way is at least as well conditioned as the last.
 
     The cost is ``|R|^2`` times the number of items and rows, and no full inverse is taken, with two exceptions that
-    ``info["refreshed"]`` states: ``I - X P X'`` has a condition number above ``max_condition``, or the residual is above
+    ``info["refreshed"]`` states: ``I - X P X'`` or K has a condition number above ``max_condition``, or the residual is above
     ``tolerance`` or P not positive definite, as when the model was fitted to other data.
 
     The certificate is in ``info`` and in the state. With ``E = P G - I`` over the retained items and G built anew from the
@@ -62,9 +66,9 @@ class EASEDowndate(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="ease_downdate",
-        summary="Exact for EASE: Schur complement for items, rank updates for users and interactions, with a certificate.",
+        summary="Exact for EASE: Schur complement for items, rank updates for users, interactions, content; with a certificate.",
         citation="graphforget; Steck, WWW 2019 (arXiv:1905.03375), for the model",
-        kinds=frozenset({"user", "item", "interaction"}),
+        kinds=REMOVING_KINDS | {"modality"},
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained"}),
         guarantee="exact",
@@ -99,14 +103,19 @@ class EASEDowndate(Unlearner):
         users = torch.unique(changed[:, 0])
         items = (before.alive_items & ~after.alive_items).nonzero().view(-1)
         new, old = run.task.context(after).positives, run.task.context(before).positives
+        named = torch.cat([items[:0], *run.split.request.modalities.values()])
+        bare = torch.unique(named[after.alive_items[named]]) if model.content_weight else named[:0]
         condition, refreshed = float("inf"), None
         with torch.no_grad():
             try:
                 _drop_items(model.precision, items)
-                _add_rows(model.precision, new, users[new.counts()[users] > 0])
-                condition = _remove_rows(model.precision, old, users, self.max_condition)
+                condition, what = _remove_content(model, before, after, bare, self.max_condition), "K"
+                if condition <= self.max_condition:
+                    _add_rows(model.precision, new, users[new.counts()[users] > 0])
+                    rows_condition = _remove_rows(model.precision, old, users, self.max_condition)
+                    condition, what = max((condition, "K"), (rows_condition, "I - X P X'"))
                 if condition > self.max_condition:
-                    refreshed = f"the condition number of I - X P X' is {condition:.2g}, above {self.max_condition:.2g}"
+                    refreshed = f"the condition number of {what} is {condition:.2g}, above {self.max_condition:.2g}"
             except torch.linalg.LinAlgError:
                 refreshed = "P is not positive definite: the model was not fitted to these data"
             if refreshed is not None:
@@ -122,6 +131,7 @@ class EASEDowndate(Unlearner):
             **facts,
             "items": len(items),
             "rows": len(users),
+            "content": len(bare),
             "condition": condition if condition < float("inf") else None,
             "refreshed": refreshed,
         }
@@ -157,6 +167,31 @@ def _drop_items(precision: Tensor, items: Tensor) -> None:
     rows = torch.linalg.solve_triangular(factor, rows, upper=False)
     precision.addmm_(rows.t(), rows, alpha=-1)
     precision[items], precision[:, items] = 0.0, 0.0
+
+
+def _remove_content(model: EASE, before: Interactions, after: Interactions, items: Tensor, max_condition: float) -> float:
+    """Take the features that ``items`` lose out of G, in place; stops where it is ill conditioned. The largest number, >= 1."""
+    worst = 1.0
+    if not len(items):
+        return worst
+    place = model.precision.device
+    features, left = model.features(before).to(place), model.features(after).to(place)
+    features[~after.alive_items] = 0.0  # these items went before, with their features
+    for part in items.to(place).split(_ROWS):
+        lost, count = features[part] - left[part], len(part)
+        features[part] = left[part]
+        moved = features @ lost.t()
+        moved[part] += lost @ lost.t() / 2
+        rows = model.precision[part]
+        image = torch.cat([rows, model.content_weight * moved.t() @ model.precision])  # U'P
+        inner = torch.cat([image[:, part], model.content_weight * image @ moved], 1).neg_()  # J - U'PU
+        index = torch.arange(2 * count, device=place)
+        inner[index, (index + count) % (2 * count)] += 1.0
+        worst = max(worst, float(torch.linalg.cond(inner)))
+        if not worst <= max_condition:
+            return worst
+        model.precision.addmm_(image.t(), torch.linalg.solve(inner, image))
+    return worst
 
 
 def _add_rows(precision: Tensor, positives: Positives, users: Tensor) -> None:

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget import seed as seeds
-from graphforget.base import Outcome, Run, Tags, Unlearner
+from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, rows_by_parameter
+from graphforget.interactions import CANARY
+from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.contrast import Contrast, Score, matched, pair_scorer, stratified_difference
-from graphforget.unlearners._shared.rows import fresh_tables, manifest, rows_by_parameter
+from graphforget.unlearners._shared.rows import entities, fresh_tables, manifest, row_reasons
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 
 KINDS = ("item", "user", "interaction")
+NO_CONTRAST = "no training interaction goes, so there is no pair to contrast: what training added to the content is put back"
 _OTHERS = 16  # matched others per pair
 _WINDOW = 30  # how far away they lie in the order of activity
 _HALVINGS = 5  # of the last step, when it went below the target
@@ -31,10 +34,11 @@ class _Case:
 
     Attributes:
         data: What scores are read on.
-        named: Users and items whose rows are put back, by kind.
+        named: Users and items whose rows are put back, by kind; items that lose a modality by ``"modality:image"``.
         members: Removed pairs, with matched others that measure.
         pushed: The same pairs with another draw of others, for the steps: what a step pushes must not measure it.
-        unseen: Validation pairs of the same items (of the same users for forgotten users), with matched others.
+        unseen: Pairs that were never trained on, of the same items (of the same users for forgotten users), with matched others.
+        unseen_are: What they are: ``"canary pairs"``, ``"validation pairs"`` or ``"canary and validation pairs"``.
     """
 
     data: Any
@@ -42,6 +46,7 @@ class _Case:
     members: Contrast
     pushed: Contrast
     unseen: Contrast
+    unseen_are: str
 
 
 class GraphForgetRec(Unlearner):
@@ -50,22 +55,24 @@ class GraphForgetRec(Unlearner):
     1. *Surgery*. The data side is ``row_reset``'s. Every row moves towards its fresh value by the share of its training
        interactions that goes: rows of the users and items that the request names all the way, a user's row by a half where half
        of what they took is forgotten. Who took little besides the forgotten has a row that is mostly about it.
+       Where an item loses one modality, what training added to its features goes; as no pair goes, nothing else follows.
     2. *Contrast*. A forgotten item is read as a returning one: retained interactions, its content, a fresh row. What the rows of
        others remember shows in how often a removed pair (u, i) outranks (v, i), v being a user of about u's retained activity who
        never took i: its advantage, 0.5 at chance. Full-batch steps on the tables of users and items descend
        ``mean ln sigmoid(s(u, i) - s(v, i))``; what was put back stays fixed. For a removed interaction both rows stand and the
        data are the retained ones. For a forgotten user the two sides change roles: the user returns with half of what they took,
        and the other half is compared with items of about the same popularity.
-    3. *Stop*. Removed pairs and validation pairs of the same items were held apart by the split alone, so for a model that
-       trained on neither both have the same advantage: above chance, as content foretells some of it. That level is measured
-       after surgery, before any step, on a private copy where a share of the retained items (users, interactions) is forgotten
-       along with the requested ones, which gives many validation pairs. Removed and validation pairs are compared within items,
-       so that items whose content foretells more than others' do not matter. Steps end when the removed pairs' advantage is at
-       that level; the last one is shortened so that it never ends below. Retrained models, test pairs and forget scores are never
-       read.
+    3. *Stop*. Removed pairs and unseen pairs of the same items were held apart by the split alone, so for a model that trained on
+       neither both have the same advantage: above chance, as content foretells some of it. That level is measured after surgery,
+       before any step, on a private copy where a share of the retained items (users, interactions) is forgotten along with the
+       requested ones, which gives many unseen pairs. Removed and unseen pairs are compared within items, so that items whose
+       content foretells more than others' do not matter. Steps end when the removed pairs' advantage is at that level; the last
+       one is shortened so that it never ends below. Retrained models, test pairs and forget scores are never read.
 
-    Where nothing shows (a fresh row without content or links scores at random), no step is made. Without validation pairs the
-    target is chance, and ``info`` says so. ``info["touched"]`` counts what was touched, as ``row_reset`` does.
+    Unseen pairs are canaries (:func:`~graphforget.interactions.with_canaries`) and validation pairs, the latter alone for a model
+    that was trained without canaries; ``info["item"]["calibrated_on"]`` says which. Without either the target is chance. Where
+    nothing shows (a fresh row without content or links scores at random), no step is made. ``info["touched"]`` counts what was
+    touched, as ``row_reset`` does.
 
     Args:
         steps: Most contrast steps; 0 leaves it at surgery.
@@ -89,7 +96,7 @@ class GraphForgetRec(Unlearner):
         summary="Rows back in proportion, then a contrast until removed pairs stand out no more than unseen ones.",
         citation="graphforget",
         tasks=frozenset({"recommendation"}),
-        contexts=frozenset({"retained", "unlinked"}),
+        contexts=frozenset({"original", "retained", "unlinked"}),
         needs_entity_rows=True,
     )
 
@@ -104,13 +111,19 @@ class GraphForgetRec(Unlearner):
         """Few steps, and surgery alone."""
         return [{"steps": 20}, {"steps": 0}]
 
+    def supports(
+        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
+    ) -> list[str]:
+        """Reasons against; a request for content to which no row belongs is one."""
+        return super().supports(task, request, model, history) + row_reasons(request, "touched", model)
+
     def _unlearn(self, run: Run) -> Outcome:
         split, fresh = run.split, fresh_tables(run)
-        named = {kind: split.request.ids(kind) for kind in ("user", "item")}
+        named = entities(split, "requested")
         moved = self._operate(run.model, split.data, split.removed, named, fresh)
         info: dict[str, Any] = {"touched": manifest(run, moved)}
         if not len(split.removed):
-            return Outcome(info={**info, "note": NOTHING_TO_FORGET})
+            return Outcome(info={**info, "note": NO_CONTRAST if len(split.altered) else NOTHING_TO_FORGET})
         for kind in KINDS if self.steps else ():
             facts = self._forget(run, kind, named, fresh)
             info |= {kind: facts} if facts else {}
@@ -120,7 +133,10 @@ class GraphForgetRec(Unlearner):
     def _operate(
         self, model: nn.Module, before: Any, gone: Tensor, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]
     ) -> dict[str, int]:
-        """Move every row towards its fresh value by the share of its training that goes; rows of ``named`` all the way."""
+        """Move every row towards its fresh value by the share of its training that goes; rows of ``named`` all the way.
+
+        Of items that lose a modality only the rows of that modality are among these.
+        """
         tables: dict[str, Tensor] = dict(model.named_parameters())
         moved: dict[str, int] = {}
         train = before.part("train")
@@ -128,11 +144,14 @@ class GraphForgetRec(Unlearner):
             count, lost = (torch.bincount(pairs[:, side], minlength=size) for pairs in (train, gone))
             share = lost / count.clamp(min=1) if self.proportional else torch.zeros(size)
             share = share.index_fill(0, named[kind], 1.0)
-            which = share.nonzero().view(-1)
-            for block in model.entity_rows().get(kind, ()) if len(which) else ():  # type: ignore[operator]
+            for block in model.entity_rows().get(kind, ()):  # type: ignore[operator]
+                own = share.index_fill(0, named.get(f"modality:{block.modality}", train[:0, side]), 1.0)
+                which = own.nonzero().view(-1)
+                if not len(which):
+                    continue
                 table, start = tables[block.parameter], fresh[block.parameter]
                 rows = (block.offset + block.stride * which).to(table.device)
-                part = share[which].to(table).view(-1, *[1] * (table.dim() - 1))
+                part = own[which].to(table).view(-1, *[1] * (table.dim() - 1))
                 with torch.no_grad():
                     table[rows] = torch.lerp(table[rows], start[rows], part)
                 moved[block.parameter] = moved.get(block.parameter, 0) + len(rows)
@@ -151,8 +170,9 @@ class GraphForgetRec(Unlearner):
         facts: dict[str, Any] = {"controls": len(extra), "unseen_pairs": 0 if trial is None else len(trial.unseen)}
         target = _CHANCE
         if trial is None or not len(trial.unseen):
-            facts["note"] = f"no validation pair is left to calibrate on: the target is chance, {_CHANCE}"
+            facts |= {"calibrated_on": "chance", "note": f"no canary or validation pair is left: the target is chance, {_CHANCE}"}
         else:
+            facts["calibrated_on"] = trial.unseen_are
             model = copy.deepcopy(run.original)
             self._operate(model, split.data, gone, wide, fresh)
             target = max(_unseen_level(run, model, trial), _CHANCE)
@@ -266,7 +286,7 @@ def _case(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], gene
         train = train[before.keys(train).argsort()]
     # The lineage lets the nearest items of the first data serve here too: content is as it was.
     data = replace(split.unlinked_data, splits={"train": train}, lineage=split.lineage)
-    taken = torch.cat([before.keys(before.part(part)) for part in ("train", "val")])
+    taken = torch.cat([before.keys(before.part(part)) for part in ("train", "val", CANARY)])
     alive = (before.alive_users, before.alive_items)[side] & ~dead["item" if side else "user"]
     activity = torch.bincount(train[:, side], minlength=len(alive))
 
@@ -283,9 +303,11 @@ def _case(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], gene
         )
 
     found, pushed = contrast(members), contrast(members)
-    unseen = of_kind(before.part("val"))
-    unseen = unseen[torch.isin(unseen[:, 1 - side], members[:, 1 - side])]
-    return _Case(data, named, found, pushed, contrast(unseen)) if len(found) and len(pushed) else None
+    held = {what: of_kind(before.part(part)) for part, what in ((CANARY, "canary"), ("val", "validation"))}
+    held = {what: pairs[torch.isin(pairs[:, 1 - side], members[:, 1 - side])] for what, pairs in held.items()}
+    unseen = torch.cat(list(held.values()))
+    what = " and ".join(name for name, pairs in held.items() if len(pairs)) + " pairs"
+    return _Case(data, named, found, pushed, contrast(unseen), what) if len(found) and len(pushed) else None
 
 
 def _halves(pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

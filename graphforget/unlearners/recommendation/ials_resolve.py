@@ -11,6 +11,7 @@ from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, count_
 from graphforget.models.recommender.ials import IALS
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 
 _SCOPES = ("touched", "all")
 
@@ -51,7 +52,7 @@ class IALSResolve(Unlearner):
         key="ials_resolve",
         summary="Solves the rows of implicit ALS that a deletion touches again, exactly given the others.",
         citation="graphforget; Hu, Koren, Volinsky, ICDM 2008, for the model",
-        kinds=frozenset({"user", "item", "interaction"}),
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
         state_after="stale",

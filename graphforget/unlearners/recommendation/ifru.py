@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from graphforget.base import Outcome, Run, Tags, Unlearner
+from graphforget.base import Outcome, Run, Tags, Unlearner, rows_by_parameter
 from graphforget.interactions import Interactions
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
@@ -23,7 +23,7 @@ from graphforget.unlearners._shared.pairwise import (
     reading,
     sampled,
 )
-from graphforget.unlearners._shared.rows import fresh_tables, reset_rows, rows_by_parameter
+from graphforget.unlearners._shared.rows import REMOVING_KINDS, fresh_tables, reset_rows
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 
 UPDATES = ("both", "users", "items")
@@ -88,6 +88,7 @@ class IFRU(Unlearner):
         key="ifru",
         summary="An influence step on the rows near the deletion, with the effect of the changed graph.",
         citation="Zhang et al., TORS 2024",
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained"}),
         needs_entity_rows=True,

@@ -53,7 +53,7 @@ class LASER(Unlearner):
         key="laser",
         summary="Trains over groups of users in sequence, and resumes before the first group that a request touches.",
         citation="Li et al., LASER (arXiv:2203.11491)",
-        kinds=frozenset({"user", "item", "interaction"}),
+        kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
         reads_forget=False,

@@ -8,6 +8,7 @@ from torch import nn
 
 from graphforget.base import FitLog, Outcome, Run, Serving, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 
 
 class Mask(Unlearner):
@@ -30,6 +31,7 @@ class Mask(Unlearner):
         key="mask",
         summary="Denies the forgotten users and items at serve time; reversible, and nothing is forgotten.",
         citation="graphforget",
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original"}),
         reads_forget=False,
@@ -43,7 +45,7 @@ class Mask(Unlearner):
     ) -> list[str]:
         """Reasons against; a request without users and items is one."""
         reasons = super().supports(task, request, model, history)
-        if not {"user", "item"} & set(request.kinds):
+        if not reasons and not {"user", "item"} & set(request.kinds):
             reasons.append("a mask denies users and items, and the request names none")
         return reasons
 

@@ -16,6 +16,7 @@ from graphforget.metrics.utility import top_items
 from graphforget.requests import View
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import descend, make_adam
 
 GRAPHS = ("original", "retained")
@@ -71,6 +72,7 @@ class MMRecUn(Unlearner):
         summary="Reverse ranking loss on what is forgotten, ranking loss on what stays.",
         citation="Sinha, Mandal and Kankanhalli, AAAI 2025",
         needs_gradients=True,
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "unlinked", "retained"}),
     )

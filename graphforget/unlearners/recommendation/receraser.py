@@ -30,7 +30,7 @@ class RecEraser(Unlearner):
 
     Given the shards, no weight has seen what was forgotten: the result equals the same training on what is left of each. The
     shards themselves were found with it and are not found anew, so that this is no exact method. As in ``sisa`` the epochs
-    are fixed, and a request of items touches every shard.
+    are fixed, and a request of items, or of their content, touches every shard.
 
     The model's score must be the dot product of a user's and an item's vector. For a model that propagates along interactions
     these are its final vectors on the graph of its shard.
@@ -57,7 +57,7 @@ class RecEraser(Unlearner):
         key="receraser",
         summary="Balanced shards of interactions with attention over their models; retrains the touched shards.",
         citation="Chen et al., RecEraser, WWW 2022 (arXiv:2201.06820)",
-        kinds=frozenset({"user", "item", "interaction"}),
+        kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
         reads_forget=False,

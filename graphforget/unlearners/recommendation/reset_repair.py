@@ -57,8 +57,8 @@ class ResetRepair(Unlearner):
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
     ) -> list[str]:
-        """Reasons against; under ``reset="requested"`` a request without users and items is one."""
-        return super().supports(task, request, model, history) + row_reasons(request, self.reset)
+        """Reasons against; a request to which no row belongs is one."""
+        return super().supports(task, request, model, history) + row_reasons(request, self.reset, model)
 
     def _unlearn(self, run: Run) -> Outcome:
         info = surgery(run, self.reset)

@@ -19,7 +19,8 @@ class RowReset(Unlearner):
     graph, forgotten items leave the item-item graphs, whose lists are filled up again, and features, popularity and the items
     that negatives are drawn from follow. On the weights' side every row that ``model.entity_rows()`` gives to a forgotten user or
     item is drawn anew, as the model's own initialisation draws it, from the run's seed; offsets that training added to item
-    features are zero again. ``info["touched"]`` counts all of it.
+    features are zero again. Of an item that loses one modality only the offsets of that modality are. ``info["touched"]`` counts
+    all of it.
 
     What the rows of others learnt from the forgotten stays: this is the baseline that costs nothing.
 
@@ -60,8 +61,8 @@ class RowReset(Unlearner):
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
     ) -> list[str]:
-        """Reasons against; under ``reset="requested"`` a request without users and items is one."""
-        return super().supports(task, request, model, history) + row_reasons(request, self.reset)
+        """Reasons against; a request to which no row belongs is one."""
+        return super().supports(task, request, model, history) + row_reasons(request, self.reset, model)
 
     def _unlearn(self, run: Run) -> Outcome:
         return Outcome(info=surgery(run, self.reset))

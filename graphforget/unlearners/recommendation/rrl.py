@@ -10,6 +10,7 @@ from torch import Tensor
 
 from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.unlearners._shared.checks import check_count, check_number
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, epoch_batches, forget_view, retain_view
 
 
@@ -48,6 +49,7 @@ class RRL(Unlearner):
         summary="Reverse ranking loss on what is forgotten, scaled by the inverse Fisher information of what stays.",
         citation="RRL, AAAI 2024",
         needs_gradients=True,
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"unlinked", "retained"}),
     )

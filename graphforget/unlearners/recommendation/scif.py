@@ -8,7 +8,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from graphforget.base import Batch, Forward, Outcome, Run, Tags, Unlearner
+from graphforget.base import Batch, Forward, Outcome, Run, Tags, Unlearner, rows_by_parameter
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.hessian import Rows, damped_solve, gradient
@@ -21,7 +21,7 @@ from graphforget.unlearners._shared.pairwise import (
     reading,
     sampled,
 )
-from graphforget.unlearners._shared.rows import rows_by_parameter
+from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 
 
@@ -76,6 +76,7 @@ class SCIF(Unlearner):
         key="scif",
         summary="An influence step to indifference about what was deleted, on its users' and items' rows.",
         citation="Li et al., arXiv 2304.10199",
+        kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original"}),
         needs_entity_rows=True,

@@ -25,7 +25,7 @@ class UltraRE(Unlearner):
 
     Given the shards, the result equals training on what is left of each. The shards themselves were found with the
     forgotten data present and are not found anew, so that this is no exact method. As in ``sisa`` the epochs are fixed, and a
-    request of items touches every shard.
+    request of items, or of their content, touches every shard.
 
     A reconstruction from the abstract and from third-party code: the paper solves the transport problem exactly and has a
     combiner of its own, which is not described there in enough detail to be rebuilt.
@@ -50,7 +50,7 @@ class UltraRE(Unlearner):
         key="ultrare",
         summary="Shards by optimal transport clustering, an ensemble over them; retrains the touched shards.",
         citation="Li et al., UltraRE, NeurIPS 2023",
-        kinds=frozenset({"user", "item", "interaction"}),
+        kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
         reads_forget=False,

@@ -119,6 +119,14 @@ def test_entity_rows_name_one_row_per_user_and_item(name):
     assert named == sized  # no table of users or items is forgotten
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_rows_of_an_offset_name_their_modality(name):
+    model = make(name)
+    named = {block.parameter: block.modality for block in model.entity_rows()["item"]}
+    assert {n: m for n, m in named.items() if m is not None} == {f"offsets.{m}.weight": m for m in model.offsets}
+    assert all(block.modality is None for block in model.entity_rows()["user"])
+
+
 def test_offsets_start_at_the_raw_features(graph):
     model = make("MGCN")
     assert torch.equal(model.content(graph, "image"), graph.features["image"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from graphforget.base import rows_by_parameter
 from graphforget.exceptions import UnsupportedError
 from graphforget.models import EASE
 from graphforget.tasks import Recommendation
@@ -10,7 +11,6 @@ from graphforget.testing import tiny_case
 from graphforget.unlearners import METHODS
 from graphforget.unlearners._shared.hessian import Rows, gradient
 from graphforget.unlearners._shared.pairwise import added_loss, fixed_batches, reading, sampled
-from graphforget.unlearners._shared.rows import rows_by_parameter
 
 
 def setting():

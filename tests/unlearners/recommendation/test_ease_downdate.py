@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from graphforget.base import Recipe
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.interactions import Interactions
+from graphforget.interactions.edit import having
 from graphforget.models import EASE
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
@@ -41,7 +42,7 @@ def random_data(seed: int, num_users: int = 9, num_items: int = 7) -> Interactio
 
 
 def any_request(data: Interactions, g: torch.Generator, *, share: float) -> DeletionRequest | None:
-    """A random request of users, items and interactions of live ends; None where it would name or leave nothing."""
+    """A random request of users, items, interactions of live ends and content; None where it would name or leave nothing."""
     train = data.splits["train"]
     users = (data.alive_users & (torch.rand(data.num_users, generator=g) < share)).nonzero().view(-1)
     items = (data.alive_items & (torch.rand(data.num_items, generator=g) < share)).nonzero().view(-1)
@@ -53,6 +54,11 @@ def any_request(data: Interactions, g: torch.Generator, *, share: float) -> Dele
     for ids, make in ((users, DeletionRequest.users), (items, DeletionRequest.items), (pairs, DeletionRequest.interactions)):
         if len(ids):
             request = make(ids) if request is None else request | make(ids)
+    for name in ("image", "audio"):
+        content = (having(data, name) & (torch.rand(data.num_items, generator=g) < share)).nonzero().view(-1)
+        if len(content):
+            lost = DeletionRequest.modality(name, content)
+            request = lost if request is None else request | lost
     return request
 
 
@@ -62,7 +68,7 @@ def refit(task: Recommendation, result) -> EASE:
 
 @settings(deadline=None, max_examples=40)
 @given(seed=st.integers(0, 10_000), content=st.sampled_from([0.0, 0.7]), share=st.sampled_from([0.15, 0.4]))
-def test_it_equals_retraining_for_items_users_and_pairs_at_once_and_in_sequence(seed, content, share):
+def test_it_equals_retraining_for_items_users_pairs_and_content_at_once_and_in_sequence(seed, content, share):
     data, task = random_data(seed), make_task(content_weight=content)
     model, g = fitted(task, data), torch.Generator().manual_seed(seed)
     result = None
@@ -195,3 +201,35 @@ def test_at_real_size_it_equals_retraining(content):
         gold = refit(task, result)
         assert float((result.model.precision - gold.precision).abs().max()) < 1e-8 * float(gold.precision.abs().max())
         assert result.info["refreshed"] is None and result.info["residual"] < 1e-8
+
+
+def test_content_alone_is_taken_out_exactly_and_counted(monkeypatch):
+    data, task = random_data(5), make_task(content_weight=0.7)
+    model = fitted(task, data)
+    split = task.split(data, DeletionRequest.modality("image", [0, 2, 5]) | DeletionRequest.modality("audio", [5, 6]))
+    result = EASEDowndate(probes=0).unlearn(model, task, split)
+    expected = refit(task, result).precision
+    assert torch.allclose(result.model.precision, expected, rtol=0, atol=1e-12)
+    assert float((model.precision - expected).abs().max()) > 1e-3  # there was something to take out
+    assert (result.info["content"], result.info["items"], result.info["rows"]) == (4, 0, 0) and result.info["condition"] >= 1
+    monkeypatch.setattr("graphforget.unlearners.recommendation.ease_downdate._ROWS", 1)  # one item after the other
+    again = EASEDowndate(probes=0).unlearn(model, task, split)
+    assert torch.allclose(again.model.precision, expected, rtol=0, atol=1e-12) and again.info["refreshed"] is None
+
+
+def test_content_that_was_never_read_changes_nothing():
+    data, task = random_data(5), make_task(content_weight=0.0)
+    model = fitted(task, data)
+    result = EASEDowndate().unlearn(model, task, task.split(data, DeletionRequest.modality("image", [0, 2])))
+    assert torch.equal(result.model.precision, model.precision) and result.info["content"] == 0
+    assert torch.equal(refit(task, result).precision, model.precision)
+
+
+def test_content_of_another_model_is_solved_anew():
+    data, task = random_data(5), make_task(content_weight=0.7)
+    split = task.split(data, DeletionRequest.modality("image", [0, 2]))
+    strict = EASEDowndate(max_condition=1.0).unlearn(fitted(task, data), task, split)
+    assert "the condition number of K is" in strict.info["refreshed"]
+    other = EASEDowndate().unlearn(fitted(make_task(content_weight=5.0), data), task, split)
+    assert torch.allclose(strict.model.precision, refit(task, strict).precision, rtol=0, atol=1e-12)
+    assert other.info["refreshed"] is None or other.info["residual"] < 1e-6

@@ -14,7 +14,7 @@ from graphforget.testing.probe import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import GraphForgetRec, RowReset
 from graphforget.unlearners._shared.contrast import pair_scorer
-from graphforget.unlearners.recommendation.graphforget_rec import _case
+from graphforget.unlearners.recommendation.graphforget_rec import KINDS, _case
 
 GONE = [0, 1, 2, 3, 4, 5, 6, 7]
 
@@ -159,6 +159,25 @@ def test_no_step_where_nothing_stands_out(trained):
     ]
     assert [one["steps"] for one in facts] == [0] * 4
     assert all(one["advantage_before"] == one["advantage_after"] and abs(one["advantage_before"] - 0.5) < 0.15 for one in facts)
+
+
+def test_of_a_modality_the_offsets_go_and_the_contrast_is_skipped(trained):
+    task, data, model = trained("MGCN")
+    request = DeletionRequest.modality("image", GONE)
+    one, two = (m.unlearn(model, task, task.split(data, request)) for m in (GraphForgetRec(), RowReset()))
+    assert same_weights(one.model, two.model) and one.info["touched"] == two.info["touched"]
+    assert "there is no pair to contrast" in one.info["note"] and not set(KINDS) & set(one.info) and one.curve == ()
+
+
+def test_a_modality_beside_items_changes_its_offsets_and_the_data_of_the_contrast(trained):
+    task, data, model = trained("MGCN")
+    items, image = DeletionRequest.items(GONE), DeletionRequest.modality("image", [8, 11])
+    apart, both = (GraphForgetRec(steps=2).unlearn(model, task, task.split(data, r)) for r in (items, items | image))
+    assert not bool(both.model.offsets["image"].weight[[8, 11, *GONE]].any())
+    assert bool(apart.model.offsets["image"].weight[[8, 11]].any())
+    count = both.info["touched"]["rows"]["offsets.image.weight"]
+    assert count - apart.info["touched"]["rows"]["offsets.image.weight"] in (0, 1, 2) and "item" in both.info
+    assert both.info["item"]["advantage_before"] != apart.info["item"]["advantage_before"]
 
 
 def test_refusals(trained):

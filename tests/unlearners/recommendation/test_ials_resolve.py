@@ -12,7 +12,7 @@ from graphforget.testing import TinyCase, check_unlearner
 from graphforget.testing.tiny import tiny_case, tiny_data, tiny_requests
 from graphforget.unlearners import IALSResolve, Retrain
 
-REQUESTS = tiny_requests("recommendation")
+REQUESTS = {name: one for name, one in tiny_requests("recommendation").items() if "modality" not in one.kinds}
 
 
 def make_task(sweeps: int = 10) -> Recommendation:

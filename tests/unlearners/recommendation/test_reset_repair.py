@@ -27,6 +27,17 @@ def test_repair_trains_everything_but_what_is_gone(trained):
     assert all(torch.isfinite(torch.tensor(c["loss"])) for c in result.curve)
 
 
+def test_repair_after_a_modality_brings_no_offset_back(trained):
+    task, data, model = trained("MGCN")
+    split = task.split(data, DeletionRequest.modality("image", [3, 17]))
+    result = ResetRepair(epochs=1).unlearn(model, task, split)
+    before, after = (m.offsets["image"].weight.detach() for m in (model, result.model))
+    # An item without content is in no list of nearest items, so that nothing of it is read and nothing of it is trained.
+    moved = (after != before).any(1)
+    assert bool(before[[3, 17]].any()) and not bool(after[[3, 17]].any()) and float(moved.float().mean()) > 0.9
+    assert result.info["touched"]["rows"] == {"offsets.image.weight": 2} and "project.image.weight" in result.changed_parameters
+
+
 def test_bad_values():
     with pytest.raises(InputError, match="epochs"):
         ResetRepair(epochs=-1)

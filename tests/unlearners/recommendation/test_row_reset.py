@@ -10,7 +10,7 @@ from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
 from graphforget.testing.tiny import tiny_case
-from graphforget.unlearners import RowReset
+from graphforget.unlearners import METHODS, GraphForgetRec, ResetRepair, RowReset
 
 GONE = [3, 17, 40]
 
@@ -40,6 +40,43 @@ def test_the_manifest_counts_what_was_touched(trained):
         gone = torch.isin(pairs[:, 1], torch.tensor(GONE)) | (pairs[:, 0] == 5)
         assert info["interactions"][part] == int(gone.sum())
     assert info["features"] == {"image": 3} and info["graphs"] == ["interactions", "image"]
+
+
+def test_of_a_modality_only_the_offsets_are_put_back(trained):
+    task, data, model = trained("MGCN")
+    request = DeletionRequest.modality("image", GONE)
+    result = RowReset().unlearn(model, task, task.split(data, request))
+    before, after = model.offsets["image"].weight, result.model.offsets["image"].weight
+    kept = ~torch.isin(torch.arange(data.num_items), torch.tensor(GONE))
+    assert result.changed_parameters == ("offsets.image.weight",) and result.serving.deny == {}
+    assert bool(before[GONE].any()) and not bool(after[GONE].any()) and torch.equal(after[kept], before[kept])
+    assert result.info["touched"] == {
+        "rows": {"offsets.image.weight": 3},
+        "interactions": {"train": 0, "val": 0, "test": 0},
+        "features": {"image": 3},
+        "graphs": ["image"],
+    }
+    mixed = RowReset().unlearn(model, task, task.split(data, request | DeletionRequest.items([3, 8])))
+    assert mixed.info["touched"]["rows"] == {"item_embedding.weight": 2, "offsets.image.weight": 4}
+    assert mixed.info["touched"]["features"] == {"image": 4} and mixed.info["touched"]["graphs"] == ["interactions", "image"]
+
+
+@pytest.mark.parametrize("method", [RowReset(), RowReset(reset="touched"), ResetRepair(), GraphForgetRec()])
+def test_a_model_without_offsets_is_told_what_to_take(trained, method):
+    task, data, model = trained("VBPR")
+    split = task.split(data, DeletionRequest.modality("image", GONE))
+    with pytest.raises(UnsupportedError, match="VBPR has no rows that belong to the items' image: choose 'unlink'") as refusal:
+        method.unlearn(model, task, split)
+    assert len(refusal.value.reasons) == 1
+
+
+@pytest.mark.parametrize("name", ["mmrecun", "rrl", "amun", "scif", "ifru", "mask", "ials_resolve"])
+def test_methods_that_work_on_removed_pairs_refuse_a_modality(name, trained):
+    task, _, model = trained("BPRMF")
+    with_others = DeletionRequest.modality("image", GONE) | DeletionRequest.items([8])
+    for request in (DeletionRequest.modality("image", GONE), with_others):
+        reasons = METHODS[name]().supports(task, request, None if name == "ials_resolve" else model)
+        assert reasons == ["it cannot forget modality targets on task 'recommendation'"]
 
 
 def test_touched_resets_both_ends_of_every_removed_interaction():
