@@ -26,16 +26,21 @@ _COLUMNS: list[tuple[str, tuple[str, ...], str]] = [  # head, figures of which t
     ("lists", ("jaccard@20/lists",), ".3f"),
     ("CPU s", ("cpu_seconds/all",), ".1f"),
 ]
+_SHORT = ("model", "gap held out", "gap matched", "neighbours", "recall@20", "CPU s", "faster than gold", "verdict")
 _GAPS, _OVERLAP, _RECALL, _CPU = (_COLUMNS[6][1], _COLUMNS[7][1]), _COLUMNS[8][1], _COLUMNS[0][1], _COLUMNS[10][1]
 
 
 def tables(records: list[Record]) -> dict[str, str]:
-    """Markdown by part: ``backbones``, ``methods``, ``quartiles``, ``sequence`` and ``front``, those that have been run."""
+    """Markdown by part, those that have been run.
+
+    ``main`` (the first request in short), ``backbones``, ``methods``, ``quartiles``, ``sequence`` and ``front``.
+    """
     by_part: dict[str, list[Record]] = {}
     for record in records:
         by_part.setdefault(record["cell"]["part"], []).append(record)
     methods, grid = by_part.get("methods", []), by_part.get("grid", [])
     parts = {
+        "main": markdown(summary_table(methods)) if methods else "",
         "backbones": backbones(by_part.get("quality", [])),
         "methods": _titled(methods, method_table),
         "quartiles": _titled(methods, quartile_table),
@@ -93,6 +98,14 @@ def method_table(group: list[Record]) -> list[list[str]]:
     note = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}, {' or '.join(f'{n:,}' for n in gone)} training interactions deleted; "
     note += f"a gold takes {gold:.1f} CPU s on average" + (f"; refused: {', '.join(refused)}" if refused else "")
     return [*lines, ["", note]]
+
+
+def summary_table(methods: list[Record]) -> list[list[str]]:
+    """The columns that decide, for the first request: gaps, neighbourhood, quality, cost, verdicts."""
+    first = [r for r in methods if setting(r["cell"]) == setting(methods[0]["cell"])]
+    whole = method_table(first)
+    wanted = [whole[0].index(head) for head in _SHORT]
+    return [[line[i] for i in wanted] for line in whole if len(line) == len(whole[0])]
 
 
 def quartile_table(group: list[Record]) -> list[list[str]]:
