@@ -36,7 +36,7 @@ def tables(records: list[Record]) -> dict[str, str]:
     ``main`` (the first request in short), ``backbones``, ``methods``, ``quartiles``, ``sequence`` and ``front``.
     """
     by_part: dict[str, list[Record]] = {}
-    for record in records:
+    for record in current(records):
         by_part.setdefault(record["cell"]["part"], []).append(record)
     methods, grid = by_part.get("methods", []), by_part.get("grid", [])
     parts = {
@@ -48,6 +48,19 @@ def tables(records: list[Record]) -> dict[str, str]:
         "front": "\n\n".join(_titled(mine, lambda one: front_table(one, methods), note) for note, mine in blocks(grid).items()),
     }
     return {name: text for name, text in parts.items() if text}
+
+
+def current(records: list[Record]) -> list[Record]:
+    """The records of the last configuration of every backbone, request and sequence, over all of its seeds.
+
+    A changed model, method or dataset is run anew and its old records stay in the file: means over both would be of neither.
+    """
+    last = {_subject(record["cell"]): record["config"] for record in records}
+    return [record for record in records if record["config"] == last[_subject(record["cell"])]]
+
+
+def _subject(cell: Record) -> str:
+    return repr([cell.get(key) for key in ("part", "dataset", "model", "target", "where", "size", "value", "method")])
 
 
 def setting(cell: Record) -> str:

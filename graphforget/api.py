@@ -174,8 +174,9 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
     """Take forgotten items back, as if they had never been there: under new ids, with their content and nothing else.
 
     Tables of users stay, tables of items grow by one row per item, drawn as a fresh model draws it. The old slots stay empty, so
-    nothing of the past can be read through them. What the items were is read from the first data; their interactions are not.
-    The restored data are a new beginning: they know nothing of what was forgotten before.
+    nothing of the past can be read through them. What the items were is read from the first data; their interactions are not,
+    nor is a modality that a request of its own took from them. The restored data are a new beginning: they know nothing of what
+    was forgotten before.
 
     Args:
         result: A result that forgot the items.
@@ -183,7 +184,8 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
         seed: Seed of the fresh rows.
 
     Raises:
-        InputError: Items that were not forgotten or are only suspended, or a model that cannot grow.
+        InputError: Items that were not forgotten or are only suspended, that the result's first data do not hold any more, or a
+            model that cannot grow.
 
     Example:
         >>> from graphforget.testing import tiny_case
@@ -203,6 +205,16 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
     unknown = ids[ids >= data.num_items]
     if len(unknown) or bool(data.alive_items[ids].any()):
         raise InputError(f"items {show_ids(unknown if len(unknown) else ids[data.alive_items[ids]])} were not forgotten.")
+    lost = ids[~first.alive_items[ids]]
+    if len(lost):
+        raise InputError(
+            f"items {show_ids(lost)} were forgotten before '{first.name}' as the result knows them: nothing says what they were."
+        )
+    modalities = result.split.lineage.request.modalities
+    features = {
+        name: table[ids].masked_fill(torch.isin(ids, modalities.get(name, ids[:0])).view(-1, 1), float("nan"))
+        for name, table in first.features.items()
+    }
     attributes = {
         name: [[one.values[v] for v in one.pairs[one.pairs[:, 0] == item, 1].tolist()] for item in ids.tolist()]
         for name, one in first.attributes.items()
@@ -211,7 +223,7 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
     grown, slots = add_items(
         data,
         len(ids),
-        features={name: table[ids] for name, table in first.features.items()},
+        features=features,
         attributes=attributes,
         item_names=None if first.item_names is None else [first.item_names[item] for item in ids.tolist()],
     )

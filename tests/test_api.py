@@ -185,6 +185,34 @@ def test_restored_data_can_be_trained_on_and_forgotten_again():
     assert task.template.num_items == 20  # the caller's task is as it was
 
 
+def test_a_modality_that_was_forgotten_by_name_does_not_come_back_with_its_item():
+    from graphforget.api import restore
+    from graphforget.requests import DeletionRequest
+    from graphforget.unlearners import RowReset
+
+    case = tiny_case("recommendation/mgcn")
+    modality, item = DeletionRequest.modality("image", [3]), DeletionRequest.items([3, 5])
+    first = graphforget.unlearn(case.model(), case.data, modality, task=case.task, method="row_reset")
+    both = graphforget.unlearn(case.model(), case.data, modality | item, task=case.task, method="row_reset")
+    for result in (first.then(item, method=RowReset()), both):
+        image, text = restore(result, [3, 5]).data.features.values()
+        assert bool(image[20].isnan().all()) and torch.equal(image[21], case.data.features["image"][5])
+        assert torch.equal(text[20:], case.data.features["text"][[3, 5]])
+    assert not case.data.features["image"][3].isnan().any()
+
+
+def test_what_was_forgotten_before_a_restoration_has_no_content_to_come_back_with():
+    from graphforget.api import restore
+    from graphforget.requests import DeletionRequest
+
+    case = tiny_case("recommendation")
+    back = restore(case.unlearn("row_reset", "items"), [9])
+    result = graphforget.unlearn(back.model, back.data, DeletionRequest.items([20]), task=back.task, method="row_reset")
+    assert restore(result, [20]).new_ids == {20: 21}
+    with pytest.raises(InputError, match="items 2, 9 were forgotten before .* nothing says what they were"):
+        restore(result, [2, 9, 20])
+
+
 def test_restore_refuses_what_was_not_forgotten_and_models_that_cannot_grow():
     from graphforget.api import restore
     from graphforget.models import EASE

@@ -37,7 +37,7 @@ def recommend(
         raise InputError("say for whom: --user 12, or --users 12,40.")
     ids = list(dict.fromkeys(id_list("--users", users)))
     served = load_served(folder, data, model_class=model_class, data_options=key_values(data_option, "-D"))
-    rows = served.recommend(ids, top_k=top).tolist()
+    rows = served.recommend(ids, top_k=min(top, served.data.num_items)).tolist()
     columns = _known(served.data)
     lists: list[dict[str, Any]] = []
     for user, row in zip(ids, rows, strict=True):

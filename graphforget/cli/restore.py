@@ -40,7 +40,7 @@ def restore(
     from graphforget.api import restore as take_back
     from graphforget.pipeline.serving import load_served, save_restored
 
-    check_out(out, force, folder)
+    check_out(out, force, folder, mixing=("suspended.json", "result.json"))
     if items is None and not items_with:
         raise InputError("say which items come back: --items 3,17, by their old ids, or --items-with publisher=Ballantine.")
     given = id_list("--items", items) if items is not None else []

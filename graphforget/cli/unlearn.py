@@ -66,7 +66,7 @@ def unlearn(
     """Remove data from a saved model."""
     from graphforget.pipeline.saved import unlearn_saved
 
-    check_out(out, force, model)
+    check_out(out, force, model, mixing=("suspended.json", "data.safetensors"))
     named = [("item", items), ("user", users)]
     asked = make_request(request, {kind: ids for kind, ids in named if ids is not None}, items_with or [], modality or [])
     with progress() as show:
@@ -145,11 +145,17 @@ def make_request(
     return from_data
 
 
-def check_out(out: Path, force: bool, model: Path | None = None) -> None:
+def check_out(out: Path, force: bool, model: Path | None = None, *, mixing: tuple[str, ...] = ()) -> None:
     """Refuse to write over what is there.
 
+    Args:
+        out: The folder.
+        force: Whether it need not be empty.
+        model: The folder that is read.
+        mixing: Files that are not written anew, and would be read as if they belonged to what is.
+
     Raises:
-        InputError: A file, a folder that is not empty (without ``force``), or the model's own folder.
+        InputError: A file, a folder that is not empty (without ``force``) or holds such a file, or the model's own folder.
     """
     if model is not None and out.resolve() == model.resolve():
         raise InputError(f"--out is the model's own folder '{out}'; give another folder, so that the original is kept.")
@@ -157,6 +163,9 @@ def check_out(out: Path, force: bool, model: Path | None = None) -> None:
         raise InputError(f"--out '{out}' is a file; give a folder.")
     if not force and out.is_dir() and any(out.iterdir()):
         raise InputError(f"the folder '{out}' is not empty; give another --out, or --force to write into it.")
+    for name in mixing:
+        if (out / name).is_file():
+            raise InputError(f"'{out / name}' would be taken for a part of what is written to '{out}': give another --out.")
 
 
 def describe(result: UnlearnResult) -> list[str]:

@@ -180,7 +180,7 @@ def recorded_task(folder: Path, task: str) -> dict[str, Any] | None:
         return None
     try:
         described = json.loads(file.read_text(encoding="utf-8"))
-        name, _ = described["name"], dict(described["recipe"])
+        name, _ = described["name"], Recipe(**described["recipe"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"'{file}' is no record of a task ({type(error).__name__}); remove it, or train again.") from None
     if name != task:

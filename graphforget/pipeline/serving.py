@@ -229,6 +229,8 @@ def _find_source(folder: Path, data: str | None, options: Mapping[str, Any]) -> 
         known = noted["data"]
     elif is_result(folder):
         known = read_record(folder).get("info", {}).get("data")
+        if known is not None and not _finds_data(known):
+            raise InputError(f"'{folder / 'result.json'}' is damaged: it does not say how its data are found.")
     if known is None and folder.parent.name == "models" and recipe.is_file():
         section = load_config(recipe).data
         known = data_source(section.file or str(section.name), section.params)
@@ -236,6 +238,10 @@ def _find_source(folder: Path, data: str | None, options: Mapping[str, Any]) -> 
     if known is None:
         raise InputError(f"'{folder}' does not say which data it is served on: give --data, as they were before any deletion.")
     return known, find_data(known["name"], "recommendation", **known["options"])
+
+
+def _finds_data(known: Any) -> bool:
+    return isinstance(known, Mapping) and isinstance(known.get("name"), str) and isinstance(known.get("options"), Mapping)
 
 
 def _check_recommender(folder: Path) -> None:

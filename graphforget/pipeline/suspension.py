@@ -32,10 +32,10 @@ def read_suspended(folder: Path) -> dict[str, Any] | None:
         content = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise ValueError("another format")
-        ids = [number for side in SIDES for number in content["suspended"][side]]
-        if not all(type(number) is int and number >= 0 for number in ids):
-            raise ValueError("ids that are no whole numbers")
-        _, _, _ = content["data"]["name"], dict(content["data"]["options"]), list(content["history"])
+        _check_ids({side: content["suspended"][side] for side in SIDES})
+        if not isinstance(content["data"]["name"], str):
+            raise ValueError("data without a name")
+        _, _ = dict(content["data"]["options"]), list(content["history"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"'{file}' is no record of suspensions ({type(error).__name__}: {error}): mend it, or remove it and suspend anew."
@@ -54,6 +54,12 @@ def suspended_ids(folder: Path) -> dict[str, Tensor]:
         found = content["suspended"]
     else:
         found = read_record(folder).get("info", {}).get("suspended", {}) if is_result(folder) else {}
+        try:
+            _check_ids(found)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"'{folder / 'result.json'}' is damaged: what it suspends is not readable ({type(error).__name__}: {error})."
+            ) from None
     return {side: torch.tensor(ids, dtype=torch.long) for side, ids in found.items() if len(ids)}
 
 
@@ -70,3 +76,15 @@ def write_suspended(folder: Path, ids: Mapping[str, Tensor], data: Mapping[str, 
     suspended = {side: ids[side].tolist() if side in ids else [] for side in SIDES}
     history = [*(before["history"] if before else ()), dict(entry)]
     write_json(folder / FILE, {"format": _FORMAT, "suspended": suspended, "data": dict(data), "history": history})
+
+
+def _check_ids(found: Mapping[str, Any]) -> None:
+    """Refuse what is no list of ids of users or items.
+
+    Raises:
+        ValueError: Neither users nor items, or no ids.
+        TypeError: No list.
+    """
+    for side, ids in found.items():
+        if side not in SIDES or not all(type(number) is int and 0 <= number < 2**63 for number in ids):
+            raise ValueError(f"{side}s that are no ids")

@@ -125,8 +125,8 @@ class Recommendation(TrainableTask):
         ``removed`` are the training pairs that go. ``altered`` are the training pairs that stay while their item loses a
         modality. ``affected`` are the other training pairs that stay and share their user or their item, and so a row of the
         model, with a removed one, or their user with an altered one. Users who lose their last training item stay. For a
-        model that reads interactions and content as its input the unlinked data lack the removed interactions and the
-        feature rows of the requested modalities, while users, items and all other features stay.
+        model that reads interactions and content as its input the unlinked data lack the removed interactions and, of items
+        that stay, the feature rows of the requested modalities, while users, items and all other features stay.
 
         Raises:
             InputError: Unknown or already forgotten ids, an unknown modality, content that is not there, or nothing left to

@@ -161,3 +161,29 @@ def test_the_folder_of_a_run_stands_for_its_result(workspace: Path) -> None:
     assert code == 0 and document["folder"].endswith("models/unlearned-row_reset-0")
     assert document["data"]["options"]["canary"] == 0.02
     assert not {20, 21} & {item["item"] for item in document["lists"][0]["items"]}
+
+
+def test_a_list_longer_than_the_catalogue_is_the_catalogue(workspace: Path) -> None:
+    code, document = call_json("recommend", "shop", *DATA, "--user", "3", "--top", "1000000000000000")
+    taken = load("tastes").positives.of(torch.tensor([3]))
+    assert code == 0 and len(document["lists"][0]["items"]) == 400 - len(taken)
+
+
+def test_force_never_mixes_a_result_with_what_belongs_to_another(workspace: Path) -> None:
+    """Suspensions of the model carry over in the result: a file that lies in the folder already would overrule them."""
+    assert call("suspend", "shop", *DATA, "--items", "3,5")[0] == 0 and call(*FORGET)[0] == 0
+    assert call(*FORGET, "--force")[0] == 0
+    assert call("suspend", "out", "--lift", "--items", "3")[0] == 0
+    code, _, err = call(*FORGET, "--force")
+    assert code == 2 and "suspended.json' would be taken for a part" in err
+    code, _, err = call("restore", "out", "--items", "20", "--out", "back")
+    assert code == 0
+    again = [word if word != "out" else "back" for word in FORGET]
+    (workspace / "back" / "suspended.json").unlink()
+    code, _, err = call(*again, "--force")
+    assert code == 2 and "data.safetensors' would be taken for a part" in err
+    assert call(*[word if word != "out" else "out2" for word in FORGET])[0] == 0
+    before = sorted((path.name, path.stat().st_size) for path in (workspace / "out2").iterdir())
+    code, _, err = call("restore", "out", "--items", "20", "--out", "out2", "--force")
+    assert code == 2 and "result.json' would be taken for a part" in err
+    assert before == sorted((path.name, path.stat().st_size) for path in (workspace / "out2").iterdir())

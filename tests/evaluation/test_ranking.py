@@ -17,7 +17,7 @@ from graphforget.evaluation.scores import Judged
 from graphforget.interactions import Interactions
 from graphforget.metrics import bootstrap_interval
 from graphforget.metrics.recommendation import softmax_js
-from graphforget.models import EASE, LightGCN
+from graphforget.models import EASE, VBPR, LightGCN
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
 from graphforget.testing import tiny_case
@@ -351,12 +351,40 @@ def test_difference_to_gold_is_paired_over_users():
     questions, models = make_questions(CASE.task, SPLIT), three_models()
     found = measure(CASE.task, questions, models, models[1:])
     rows = {(r.subset, r.metric): r for r in ranking_rows(questions, models[0], found[0], found[1:])}
-    mine, *golds = (answer.utility["test", "recall@5"] for answer in found)
-    away = mine - (golds[0] + golds[1]) / 2
-    row = rows["test", "gold_difference_recall@5"]
-    assert row.value == pytest.approx(float(away.mean())) and (row.low, row.high) == bootstrap_interval(away)
+    for name in ("recall@5", "ndcg@5"):
+        mine, *golds = (answer.utility["test", name] for answer in found)
+        away = mine - (golds[0] + golds[1]) / 2
+        row = rows["test", f"gold_difference_{name}"]
+        assert row.value == pytest.approx(float(away.mean())) and (row.low, row.high) == bootstrap_interval(away)
+    assert row.value != 0  # else its sign would be nobody's business
     assert rows["test, items' popularity Q1", "recall@5"].low is not None
     assert rows["retained items", "linear_cka"].low is None and 0 < rows["retained items", "linear_cka"].value <= 1
+
+
+def test_items_that_lost_a_modality_are_looked_up_among_retained_items_on_the_served_input():
+    task = Recommendation(build=lambda d: VBPR(d.num_users, d.num_items, d.modalities, dim=6), top_k=5)
+    model = task.new_model(CASE.data, seed=0)
+    with torch.no_grad():
+        model.item_embedding.weight.mul_(0.1)  # content decides
+    split = task.split(CASE.data, CASE.requests["images"] | DeletionRequest.items([2]))
+    questions = make_questions(task, split)
+    models = [judged(model, "original", context="original"), *(judged(task.new_model(CASE.data, seed=s), "gold") for s in (1, 2))]
+    models.insert(1, judged(model, "unlearned"))
+    found = measure(task, questions, models, models[2:])
+    here = split.retain_data.alive_items.nonzero().view(-1)
+    assert questions.bare.tolist() == [3, 12]
+    for answer, one in zip(found, models, strict=True):
+        data = CASE.data if one.role == "original" else split.retain_data
+        table = nn.functional.normalize(final_vectors(task, one.model, data, "item"))
+        near = answer.neighbours["altered item"]
+        assert near.shape == (2, 4)
+        for item, ids in zip((3, 12), here[near], strict=True):
+            others = here[here != item]
+            best = others[(table[others] @ table[item]).topk(4).indices]
+            assert set(ids.tolist()) == set(best.tolist())
+    value = compare(questions, found[0], found[1], 0)["altered items", "neighbourhood_overlap"]
+    assert len(value) == 2 and float(value.mean()) < 1  # the content that is gone made neighbours
+    assert float(compare(questions, found[1], found[1], 0)["altered items", "neighbourhood_overlap"].mean()) == 1
 
 
 # ---- report and verdict ---------------------------------------------------------------------------------------

@@ -84,3 +84,21 @@ def test_the_task_beside_the_model_is_used(shop: Path) -> None:
     described = Recommendation(top_k=7, negatives="seen").describe()
     (shop / "task.json").write_text(json.dumps(described))
     assert load_served(shop, "tastes").task.describe() == described
+
+
+@pytest.mark.parametrize("known", ["tastes", {"name": "tastes"}, {"name": 3, "options": {}}, {"name": "tastes", "options": []}])
+def test_a_damaged_record_of_the_data_is_told(shop: Path, tmp_path: Path, known: object) -> None:
+    result = unlearn_saved(shop, "tastes", lambda data: DeletionRequest.items([5]), task="recommendation", method="row_reset")
+    folder = save_result(result, tmp_path / "out")
+    record = json.loads((folder / "result.json").read_text())
+    record["info"]["data"] = known
+    (folder / "result.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="does not say how its data are found"):
+        load_served(folder)
+
+
+def test_a_damaged_recipe_beside_the_model_is_told(shop: Path) -> None:
+    described = Recommendation().describe()
+    (shop / "task.json").write_text(json.dumps(described | {"recipe": {"epoch": 3}}))
+    with pytest.raises(InputError, match="task.json' is no record of a task .TypeError"):
+        load_served(shop, "tastes")

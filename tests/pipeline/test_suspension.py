@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +34,8 @@ def test_ids_and_history_come_back(tmp_path: Path) -> None:
         '{"format": "graphforget.suspended/2"}',
         '{"format": "graphforget.suspended/1", "suspended": {"item": [true], "user": []}, "data": {"name": "a", "options": {}}, "history": []}',
         '{"format": "graphforget.suspended/1", "suspended": {"item": [], "user": []}, "data": {}, "history": []}',
+        '{"format": "graphforget.suspended/1", "suspended": {"item": [], "user": []}, "data": {"name": 5, "options": {}}, "history": []}',
+        '{"format": "graphforget.suspended/1", "suspended": {"item": [99999999999999999999], "user": []}, "data": {"name": "a", "options": {}}, "history": []}',
     ],
 )
 def test_a_damaged_record_is_never_taken_for_an_empty_one(tmp_path: Path, text: str) -> None:
@@ -43,4 +47,12 @@ def test_a_damaged_record_is_never_taken_for_an_empty_one(tmp_path: Path, text: 
 def test_a_damaged_result_is_told(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text("{")
     with pytest.raises(InputError, match="cannot read"):
+        suspended_ids(tmp_path)
+
+
+@pytest.mark.parametrize("suspended", [[1], {"item": ["a"]}, {"item": [-1]}, {"item": [True]}, {"items": [1]}, {"item": 3}])
+def test_damaged_suspensions_of_a_result_are_told(tmp_path: Path, suspended: Any) -> None:
+    record = {"format": "graphforget.result/1", "info": {"suspended": suspended}}
+    (tmp_path / "result.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="is damaged: what it suspends"):
         suspended_ids(tmp_path)

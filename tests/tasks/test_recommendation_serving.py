@@ -54,3 +54,21 @@ def test_nothing_denied_is_the_scorer_itself():
 
     assert denied(score, {}) is score
     assert denied(score, {"item": torch.tensor([1])})(torch.arange(2)).isnan().sum() == 2
+
+
+def test_a_mask_leaves_a_table_alone_that_the_model_keeps():
+    class Kept(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Parameter(torch.rand(24, 20))
+
+        def forward(self, user_id, item_id):
+            return self.table[user_id, item_id]
+
+        def score_all(self, user_id):
+            return self.table if len(user_id) == 24 else self.table[user_id]
+
+    model = Kept()
+    deny = {"item": torch.tensor([2, 9]), "user": torch.tensor([5])}
+    lists = recommend(CASE.task, model, CASE.data, range(24), top_k=5, deny=deny)
+    assert (lists[5] == -1).all() and not torch.isin(lists, deny["item"]).any() and bool(model.table.isfinite().all())
