@@ -118,5 +118,10 @@ def as_attributes(attributes: Mapping[str, Any], num_items: int) -> dict[str, It
                 f"attributes['{name}'] names item {int(column.pairs[:, 0].max())}, but there are {num_items} items: "
                 f"ids must lie in 0..{num_items - 1}."
             )
+        if len(column.pairs) and int(column.pairs[:, 1].max()) >= len(column.values):
+            raise InputError(
+                f"attributes['{name}'] names value {int(column.pairs[:, 1].max())}, but there are {len(column.values)} values: "
+                f"numbers must lie in 0..{len(column.values) - 1}."
+            )
         clean[name] = column
     return clean

@@ -64,3 +64,9 @@ def test_everything_known_of_a_forgotten_item_goes():
         data.items_with("makr", "acme")
     with pytest.raises(InputError, match="no item has the value 'acne': did you mean 'acme'"):
         data.items_with("maker", "acne")
+
+
+def test_a_value_that_does_not_exist_is_refused():
+    broken = ItemAttribute(torch.tensor([[0, 2]]), ("a", "b"))
+    with pytest.raises(InputError, match="names value 2, but there are 2 values"):
+        make(attributes={"brand": broken})

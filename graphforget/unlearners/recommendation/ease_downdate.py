@@ -187,7 +187,7 @@ def _remove_content(model: EASE, before: Interactions, after: Interactions, item
         inner = torch.cat([image[:, part], model.content_weight * image @ moved], 1).neg_()  # J - U'PU
         index = torch.arange(2 * count, device=place)
         inner[index, (index + count) % (2 * count)] += 1.0
-        worst = max(worst, float(torch.linalg.cond(inner)))
+        worst = max(worst, float(torch.linalg.cond(inner).nan_to_num(nan=float("inf"))))  # max() would drop a NaN
         if not worst <= max_condition:
             return worst
         model.precision.addmm_(image.t(), torch.linalg.solve(inner, image))

@@ -145,7 +145,9 @@ class GraphForgetRec(Unlearner):
             share = lost / count.clamp(min=1) if self.proportional else torch.zeros(size)
             share = share.index_fill(0, named[kind], 1.0)
             for block in model.entity_rows().get(kind, ()):  # type: ignore[operator]
-                own = share.index_fill(0, named.get(f"modality:{block.modality}", train[:0, side]), 1.0)
+                own = share
+                if block.modality is not None:
+                    own = share.index_fill(0, named.get(f"modality:{block.modality}", train[:0, side]), 1.0)
                 which = own.nonzero().view(-1)
                 if not len(which):
                     continue
