@@ -24,6 +24,7 @@ KINDS = ("item", "user", "interaction")
 NO_CONTRAST = "no training interaction goes, so there is no pair to contrast: what training added to the content is put back"
 _OTHERS = 16  # matched others per pair
 _WINDOW = 30  # how far away they lie in the order of activity
+_GROWTH = 1.1  # of the steps' length: how far it is to the target is not known beforehand
 _HALVINGS = 5  # of the last step, when it went below the target
 _CHANCE = 0.5
 
@@ -38,6 +39,8 @@ class _Case:
         members: Removed pairs, with matched others that measure.
         pushed: The same pairs with another draw of others, for the steps: what a step pushes must not measure it.
         unseen: Pairs that were never trained on, of the same items (of the same users for forgotten users), with matched others.
+        remember: Whose rows hold what is to be forgotten: users for forgotten items, items for forgotten users, both for
+            interactions, where both rows stand.
         unseen_are: What they are: ``"canary pairs"``, ``"validation pairs"`` or ``"canary and validation pairs"``.
     """
 
@@ -47,6 +50,7 @@ class _Case:
     pushed: Contrast
     unseen: Contrast
     unseen_are: str
+    remember: tuple[str, ...]
 
 
 class GraphForgetRec(Unlearner):
@@ -58,10 +62,11 @@ class GraphForgetRec(Unlearner):
        Where an item loses one modality, what training added to its features goes; as no pair goes, nothing else follows.
     2. *Contrast*. A forgotten item is read as a returning one: retained interactions, its content, a fresh row. What the rows of
        others remember shows in how often a removed pair (u, i) outranks (v, i), v being a user of about u's retained activity who
-       never took i: its advantage, 0.5 at chance. Full-batch steps on the tables of users and items descend
-       ``mean ln sigmoid(s(u, i) - s(v, i))``; what was put back stays fixed. For a removed interaction both rows stand and the
-       data are the retained ones. For a forgotten user the two sides change roles: the user returns with half of what they took,
-       and the other half is compared with items of about the same popularity.
+       never took i: its advantage, 0.5 at chance. Full-batch gradient steps descend ``mean ln sigmoid(s(u, i) - s(v, i))``. They
+       change the rows of those who remember: users for a forgotten item, whose own row is put back and stays fixed. The gradient
+       is scaled as a whole, so rows move in proportion to what they remember, and items keep their neighbourhoods. For a removed
+       interaction both rows stand and may move, and the data are the retained ones. For a forgotten user the two sides change
+       roles: the user returns with half of what they took, and the other half is compared with items about as popular.
     3. *Stop*. Removed pairs and unseen pairs of the same items were held apart by the split alone, so for a model that trained on
        neither both have the same advantage: above chance, as content foretells some of it. That level is measured after surgery,
        before any step, on a private copy where a share of the retained items (users, interactions) is forgotten along with the
@@ -76,7 +81,8 @@ class GraphForgetRec(Unlearner):
 
     Args:
         steps: Most contrast steps; 0 leaves it at surgery.
-        lr: Adam's learning rate (without momentum); None is the recipe's.
+        lr: Length of the first step: how far the entries of takers' rows move (root mean square); every further step is a tenth
+            longer. None is the recipe's.
         controls: Share of the items (users, interactions) that the calibration forgets, the requested ones included.
         proportional: Whether rows move by the share of their training that goes; else only requested rows are put back.
 
@@ -197,17 +203,18 @@ class GraphForgetRec(Unlearner):
 
     def _descend(self, run: Run, case: _Case, target: float, fresh: Mapping[str, Tensor]) -> dict[str, Any]:
         """Steps until the removed pairs' advantage is the target; the last one is shortened so that it ends above."""
-        optimizer = self._optimizer(run, run.model, fresh)
-        tables, step = optimizer.param_groups[0]["params"], 0
+        run.model.eval()
+        tables, step = self._tables(run.model, case, fresh), 0
         score = pair_scorer(run.task, run.model, case.data)
         each = case.members.advantages(score)
         first = now = float(each.mean())
         # Within two standard errors of chance nothing is told from the noise of a fresh row.
-        steps = self.steps if now - _CHANCE > 2 * _standard_error(each, case.members.kept) else 0
+        steps = self.steps if tables and now - _CHANCE > 2 * _standard_error(each, case.members.kept) else 0
+        length = run.task.recipe.lr if self.lr is None else self.lr
         while now > target and step < steps:
             run.record(step, steps, advantage=now, target=target)
-            start, last = [t.detach().clone() for t in tables], now
-            _step(optimizer, run.model, case, score, step)
+            start, last = {name: table.detach().clone() for name, table in tables.items()}, now
+            _step(tables, run.model, case, score, step, length * _GROWTH**step)
             score, step = pair_scorer(run.task, run.model, case.data), step + 1
             now = float(case.members.advantages(score).mean())
             if now < target:
@@ -216,12 +223,12 @@ class GraphForgetRec(Unlearner):
         run.record(step, steps, advantage=now, target=target)
         return {"pairs": len(case.members), "steps": step, "advantage_before": first, "advantage_after": now}
 
-    def _optimizer(self, run: Run, model: nn.Module, fresh: Mapping[str, Tensor]) -> torch.optim.Optimizer:
-        """Adam without momentum over the tables of users' and items' own vectors, not those of corrections to content."""
-        model.eval()
-        tables = dict(model.named_parameters())
-        own = [tables[name] for name, start in fresh.items() if bool(start.any())]  # corrections start at zero
-        return torch.optim.Adam(own, lr=run.task.recipe.lr if self.lr is None else self.lr, betas=(0.0, 0.99))
+    def _tables(self, model: nn.Module, case: _Case, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the steps change: own vectors of those who remember, not those of corrections to content (they start at zero)."""
+        blocks = model.entity_rows()  # type: ignore[operator]
+        names = {block.parameter for kind in case.remember for block in blocks.get(kind, ())}
+        tables: dict[str, Tensor] = dict(model.named_parameters())
+        return {name: tables[name] for name, start in fresh.items() if name in names and bool(start.any())}
 
 
 def _unseen_level(run: Run, model: nn.Module, case: _Case) -> float:
@@ -238,27 +245,38 @@ def _standard_error(values: Tensor, group: Tensor) -> float:
     return float(torch.zeros(int(group.max()) + 1, dtype=rest.dtype).index_add(0, group, rest).norm()) / len(values)
 
 
-def _step(optimizer: torch.optim.Optimizer, model: nn.Module, case: _Case, score: Score, step: int) -> None:
-    """One step down the removed pairs' log-likelihood of standing out; rows that were put back stay as they are."""
-    optimizer.zero_grad(set_to_none=True)
-    F.logsigmoid(case.pushed.margins(score, step % _OTHERS)).mean().backward()
-    tables = dict(model.named_parameters())
+def _step(tables: Mapping[str, Tensor], model: nn.Module, case: _Case, score: Score, step: int, length: float) -> None:
+    """One step down the removed pairs' log-likelihood of standing out; rows that were put back stay as they are.
+
+    The gradient is scaled as a whole, so that rows move in proportion to what they remember: entries of the pairs' own rows by
+    ``length`` in the root mean square.
+    """
+    loss = F.logsigmoid(case.pushed.margins(score, step % _OTHERS)).mean()
+    found = torch.autograd.grad(loss, list(tables.values()), allow_unused=True, materialize_grads=True)
+    grads = dict(zip(tables, found, strict=True))
     for name, rows in rows_by_parameter(model, case.named).items():
-        grad = tables[name].grad
-        if grad is not None:
-            grad[rows.to(grad.device)] = 0.0
-    optimizer.step()
+        if name in grads:
+            grads[name][rows.to(grads[name].device)] = 0.0
+    ends = {kind: torch.unique(case.pushed.pairs[:, side]) for side, kind in enumerate(("user", "item"))}
+    own = rows_by_parameter(model, {kind: ends[kind] for kind in case.remember})
+    size = torch.cat([grads[name][own[name].to(grads[name].device)].flatten() for name in grads]).square().mean().sqrt()
+    if float(size) > 0:
+        with torch.no_grad():
+            for name, table in tables.items():
+                table.sub_(grads[name], alpha=length / float(size))
 
 
-def _shorten(run: Run, case: _Case, tables: list[Tensor], start: list[Tensor], last: float, target: float) -> float:
+def _shorten(
+    run: Run, case: _Case, tables: Mapping[str, Tensor], start: Mapping[str, Tensor], last: float, target: float
+) -> float:
     """Put ``tables`` at the farthest point tried on the way from ``start`` whose advantage is not below the target."""
-    end = [t.detach().clone() for t in tables]
+    end = {name: table.detach().clone() for name, table in tables.items()}
     low, high, best = 0.0, 1.0, last
     for trial in range(_HALVINGS + 1):
         part = (low + high) / 2 if trial < _HALVINGS else low
         with torch.no_grad():
-            for table, a, b in zip(tables, start, end, strict=True):
-                table.copy_(torch.lerp(a, b, part))
+            for name, table in tables.items():
+                table.copy_(torch.lerp(start[name], end[name], part))
         if trial < _HALVINGS:
             value = float(case.members.advantages(pair_scorer(run.task, run.model, case.data)).mean())
             low, high, best = (part, high, value) if value >= target else (low, part, best)
@@ -308,8 +326,9 @@ def _case(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], gene
     held = {what: of_kind(before.part(part)) for part, what in ((CANARY, "canary"), ("val", "validation"))}
     held = {what: pairs[torch.isin(pairs[:, 1 - side], members[:, 1 - side])] for what, pairs in held.items()}
     unseen = torch.cat(list(held.values()))
+    remember = {"item": ("user",), "user": ("item",), "interaction": ("user", "item")}[kind]
     what = " and ".join(name for name, pairs in held.items() if len(pairs)) + " pairs"
-    return _Case(data, named, found, pushed, contrast(unseen), what) if len(found) and len(pushed) else None
+    return _Case(data, named, found, pushed, contrast(unseen), what, remember) if len(found) and len(pushed) else None
 
 
 def _halves(pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,8 @@ def test_the_target_is_near_what_retrained_models_say(trained, name, kind):
         task.fit(gold, split.retain_data, seed=seed, epochs=25)
     level = sum(advantage(gold) for gold in golds) / 2
     before = advantage(RowReset().unlearn(model, task, split).model if kind == "item" else model)
-    assert before > level and abs(advantage(result.model) - level) < 0.6 * (before - level)
+    # Sixty pairs tell the level to a few hundredths only.
+    assert before > level and abs(advantage(result.model) - level) < 0.65 * (before - level)
 
 
 def test_a_user_returns_with_half_of_their_interactions(trained):
@@ -125,7 +126,9 @@ def test_what_was_put_back_stays_as_it_is(trained):
     assert torch.equal(result.model.item_embedding.weight[GONE], reset.item_embedding.weight[GONE])
     assert torch.equal(result.model.offsets["image"].weight, reset.offsets["image"].weight)  # corrections are no part of it
     assert torch.equal(result.model.project["image"].weight, model.project["image"].weight)
-    assert not torch.equal(result.model.item_embedding.weight, reset.item_embedding.weight)
+    # Users remember items: no retained item is moved by the contrast.
+    assert torch.equal(result.model.item_embedding.weight, reset.item_embedding.weight)
+    assert not torch.equal(result.model.user_embedding.weight, reset.user_embedding.weight)
 
 
 def test_the_seed_decides(trained):
@@ -187,3 +190,29 @@ def test_refusals(trained):
         GraphForgetRec().unlearn(task.new_model(data, seed=0), task, task.split(data, DeletionRequest.items(GONE)))
     with pytest.raises(InputError, match="controls"):
         GraphForgetRec(controls=0.9)
+
+
+def test_for_users_items_move_and_for_interactions_both(trained):
+    for request, moved in (
+        (DeletionRequest.users([1, 2, 3, 4, 5]), {"item"}),
+        (DeletionRequest.interactions(trained("LightGCN")[1].splits["train"][::16]), {"user", "item"}),
+    ):
+        task, split, model, result = forget(trained, "LightGCN", request)
+        surgery = GraphForgetRec(steps=0).unlearn(model, task, split, seed=0).model
+        changed = {
+            kind
+            for kind in ("user", "item")
+            if not torch.equal(getattr(result.model, f"{kind}_embedding").weight, getattr(surgery, f"{kind}_embedding").weight)
+        }
+        assert changed == moved, result.info
+
+
+def test_rows_move_in_proportion_to_what_they_remember(trained):
+    """A row of which nothing is asked moves far less than those of takers."""
+    task, split, model, result = forget(trained, "BPRMF", DeletionRequest.interactions(trained("BPRMF")[1].splits["train"][::40]))
+    surgery = GraphForgetRec(steps=0).unlearn(model, task, split, seed=0).model
+    step = (result.model.user_embedding.weight - surgery.user_embedding.weight).norm(dim=1)
+    takers = torch.zeros(len(step), dtype=torch.bool)
+    takers[split.removed[:, 0]] = True
+    assert result.info["interaction"]["steps"] > 0
+    assert step[takers].mean() > 2 * step[~takers].mean()
