@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -13,44 +12,18 @@ from torch.nn import functional as F
 
 from graphforget import seed as seeds
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, rows_by_parameter
-from graphforget.interactions import CANARY
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.contrast import Contrast, Score, matched, pair_scorer, stratified_difference
+from graphforget.unlearners._shared.contrast import Score, pair_scorer, stratified_difference
+from graphforget.unlearners._shared.returning import OTHERS, Returning, returning
 from graphforget.unlearners._shared.rows import entities, fresh_tables, manifest, row_reasons
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 
 KINDS = ("item", "user", "interaction")
 NO_CONTRAST = "no training interaction goes, so there is no pair to contrast: what training added to the content is put back"
-_OTHERS = 16  # matched others per pair
-_WINDOW = 30  # how far away they lie in the order of activity
 _GROWTH = 1.1  # of the steps' length: how far it is to the target is not known beforehand
 _HALVINGS = 5  # of the last step, when it went below the target
 _CHANCE = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """One deletion to be worked off: what goes, and the two sets of pairs that are compared.
-
-    Attributes:
-        data: What scores are read on.
-        named: Users and items whose rows are put back, by kind; items that lose a modality by ``"modality:image"``.
-        members: Removed pairs, with matched others that measure.
-        pushed: The same pairs with another draw of others, for the steps: what a step pushes must not measure it.
-        unseen: Pairs that were never trained on, of the same items (of the same users for forgotten users), with matched others.
-        remember: Whose rows hold what is to be forgotten: users for forgotten items, items for forgotten users, both for
-            interactions, where both rows stand.
-        unseen_are: What they are: ``"canary pairs"``, ``"validation pairs"`` or ``"canary and validation pairs"``.
-    """
-
-    data: Any
-    named: Mapping[str, Tensor]
-    members: Contrast
-    pushed: Contrast
-    unseen: Contrast
-    unseen_are: str
-    remember: tuple[str, ...]
 
 
 class GraphForgetRec(Unlearner):
@@ -169,12 +142,12 @@ class GraphForgetRec(Unlearner):
     def _forget(self, run: Run, kind: str, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]) -> dict[str, Any]:
         """Find the target, then descend to it; empty where the request removed no pair in this way."""
         split, generator = run.split, seeds.generator(seeds.derive(run.seed, "contrast", kind))
-        real = _case(kind, split, split.removed, named, generator)
+        real = returning(kind, split, split.removed, named, generator)
         if real is None:
             return {}
         extra, wide = self._controls(split, kind, named, generator)
         gone = torch.cat([split.removed, extra])
-        trial = _case(kind, split, gone, wide, generator)
+        trial = returning(kind, split, gone, wide, generator)
         facts: dict[str, Any] = {"controls": len(extra), "unseen_pairs": 0 if trial is None else len(trial.unseen)}
         target = _CHANCE
         if trial is None or not len(trial.unseen):
@@ -201,7 +174,7 @@ class GraphForgetRec(Unlearner):
         wide[kind] = torch.cat([named[kind], chosen])
         return retain[torch.isin(retain[:, side], chosen)], wide
 
-    def _descend(self, run: Run, case: _Case, target: float, fresh: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _descend(self, run: Run, case: Returning, target: float, fresh: Mapping[str, Tensor]) -> dict[str, Any]:
         """Steps until the removed pairs' advantage is the target; the last one is shortened so that it ends above."""
         run.model.eval()
         tables, step = self._tables(run.model, case, fresh), 0
@@ -223,7 +196,7 @@ class GraphForgetRec(Unlearner):
         run.record(step, steps, advantage=now, target=target)
         return {"pairs": len(case.members), "steps": step, "advantage_before": first, "advantage_after": now}
 
-    def _tables(self, model: nn.Module, case: _Case, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _tables(self, model: nn.Module, case: Returning, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the steps change: own vectors of those who remember, not those of corrections to content (they start at zero)."""
         blocks = model.entity_rows()  # type: ignore[operator]
         names = {block.parameter for kind in case.remember for block in blocks.get(kind, ())}
@@ -231,7 +204,7 @@ class GraphForgetRec(Unlearner):
         return {name: tables[name] for name, start in fresh.items() if name in names and bool(start.any())}
 
 
-def _unseen_level(run: Run, model: nn.Module, case: _Case) -> float:
+def _unseen_level(run: Run, model: nn.Module, case: Returning) -> float:
     """The advantage that the removed pairs would have if they stood out no more than unseen pairs of the same items."""
     model.eval()
     score = pair_scorer(run.task, model, case.data)
@@ -245,13 +218,13 @@ def _standard_error(values: Tensor, group: Tensor) -> float:
     return float(torch.zeros(int(group.max()) + 1, dtype=rest.dtype).index_add(0, group, rest).norm()) / len(values)
 
 
-def _step(tables: Mapping[str, Tensor], model: nn.Module, case: _Case, score: Score, step: int, length: float) -> None:
+def _step(tables: Mapping[str, Tensor], model: nn.Module, case: Returning, score: Score, step: int, length: float) -> None:
     """One step down the removed pairs' log-likelihood of standing out; rows that were put back stay as they are.
 
     The gradient is scaled as a whole, so that rows move in proportion to what they remember: entries of the pairs' own rows by
     ``length`` in the root mean square.
     """
-    loss = F.logsigmoid(case.pushed.margins(score, step % _OTHERS)).mean()
+    loss = F.logsigmoid(case.pushed.margins(score, step % OTHERS)).mean()
     found = torch.autograd.grad(loss, list(tables.values()), allow_unused=True, materialize_grads=True)
     grads = dict(zip(tables, found, strict=True))
     for name, rows in rows_by_parameter(model, case.named).items():
@@ -267,7 +240,7 @@ def _step(tables: Mapping[str, Tensor], model: nn.Module, case: _Case, score: Sc
 
 
 def _shorten(
-    run: Run, case: _Case, tables: Mapping[str, Tensor], start: Mapping[str, Tensor], last: float, target: float
+    run: Run, case: Returning, tables: Mapping[str, Tensor], start: Mapping[str, Tensor], last: float, target: float
 ) -> float:
     """Put ``tables`` at the farthest point tried on the way from ``start`` whose advantage is not below the target."""
     end = {name: table.detach().clone() for name, table in tables.items()}
@@ -281,61 +254,3 @@ def _shorten(
             value = float(case.members.advantages(pair_scorer(run.task, run.model, case.data)).mean())
             low, high, best = (part, high, value) if value >= target else (low, part, best)
     return best
-
-
-def _case(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], generator: torch.Generator) -> _Case | None:
-    """The deletion of ``gone`` as seen through one kind of removed pair; None where there is none.
-
-    A removed pair is of its item's kind if the item goes and the user stays, of its user's kind the other way round, and an
-    interaction where both stay. Where both go nothing of the pair is left that could be read.
-    """
-    before = split.data
-    sizes = {"user": before.num_users, "item": before.num_items}
-    dead = {k: torch.zeros(size, dtype=torch.bool).index_fill(0, named[k], True) for k, size in sizes.items()}
-
-    def of_kind(pairs: Tensor) -> Tensor:
-        user, item = dead["user"][pairs[:, 0]], dead["item"][pairs[:, 1]]
-        return pairs[{"item": item & ~user, "user": user & ~item, "interaction": ~user & ~item}[kind]]
-
-    train = before.part("train")
-    train = train[~torch.isin(before.keys(train), before.keys(gone))]
-    members, side = of_kind(gone), 1 if kind == "user" else 0
-    if kind == "user":
-        back, members = _halves(members, generator)
-        train = torch.cat([train, back])
-        train = train[before.keys(train).argsort()]
-    # The lineage lets the nearest items of the first data serve here too: content is as it was.
-    data = replace(split.unlinked_data, splits={"train": train}, lineage=split.lineage)
-    taken = torch.cat([before.keys(before.part(part)) for part in ("train", "val", CANARY)])
-    alive = (before.alive_users, before.alive_items)[side] & ~dead["item" if side else "user"]
-    activity = torch.bincount(train[:, side], minlength=len(alive))
-
-    def contrast(pairs: Tensor) -> Contrast:
-        return matched(
-            pairs,
-            side,
-            activity,
-            alive,
-            lambda user, item: torch.isin(user * before.num_items + item, taken),
-            count=_OTHERS,
-            window=_WINDOW,
-            generator=generator,
-        )
-
-    found, pushed = contrast(members), contrast(members)
-    held = {what: of_kind(before.part(part)) for part, what in ((CANARY, "canary"), ("val", "validation"))}
-    held = {what: pairs[torch.isin(pairs[:, 1 - side], members[:, 1 - side])] for what, pairs in held.items()}
-    unseen = torch.cat(list(held.values()))
-    remember = {"item": ("user",), "user": ("item",), "interaction": ("user", "item")}[kind]
-    what = " and ".join(name for name, pairs in held.items() if len(pairs)) + " pairs"
-    return _Case(data, named, found, pushed, contrast(unseen), what, remember) if len(found) and len(pushed) else None
-
-
-def _halves(pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Every user's pairs in two random halves, the first one larger by one where the number is odd."""
-    mixed = pairs[torch.randperm(len(pairs), generator=generator)]
-    mixed = mixed[torch.argsort(mixed[:, 0], stable=True)]
-    count = torch.bincount(mixed[:, 0])
-    place = torch.arange(len(mixed)) - (count.cumsum(0) - count)[mixed[:, 0]]
-    second = place % 2 == 1
-    return mixed[~second], mixed[second]

@@ -14,7 +14,8 @@ from graphforget.testing.probe import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import GraphForgetRec, RowReset
 from graphforget.unlearners._shared.contrast import pair_scorer
-from graphforget.unlearners.recommendation.graphforget_rec import KINDS, _case
+from graphforget.unlearners._shared.returning import returning
+from graphforget.unlearners.recommendation.graphforget_rec import KINDS
 
 GONE = [0, 1, 2, 3, 4, 5, 6, 7]
 
@@ -78,7 +79,7 @@ def test_the_target_is_near_what_retrained_models_say(trained, name, kind):
     split = task.split(data, request)
     result = GraphForgetRec(lr=0.02).unlearn(model, task, split, seed=0)
     named = {k: request.ids(k) for k in ("user", "item")}
-    case = _case(kind, split, split.removed, named, torch.Generator().manual_seed(1))
+    case = returning(kind, split, split.removed, named, torch.Generator().manual_seed(1))
 
     def advantage(one):
         return float(case.members.advantages(pair_scorer(task, one.eval(), case.data)).mean())
@@ -96,7 +97,7 @@ def test_a_user_returns_with_half_of_their_interactions(trained):
     task, data, _ = trained("LightGCN")
     users = torch.arange(12)
     split = task.split(data, DeletionRequest.users(users))
-    case = _case("user", split, split.removed, {"user": users, "item": users[:0]}, torch.Generator().manual_seed(0))
+    case = returning("user", split, split.removed, {"user": users, "item": users[:0]}, torch.Generator().manual_seed(0))
     keys, train = data.keys(split.removed), case.data.splits["train"]
     back = torch.isin(keys, data.keys(train))
     assert int(back.sum()) == len(keys) // 2 and torch.isin(data.keys(split.retain), data.keys(train)).all()
@@ -115,7 +116,7 @@ def test_both_ends_gone_leaves_nothing_to_contrast():
     request = DeletionRequest.users(range(23)) | DeletionRequest.items([item])
     split = case.task.split(case.data, request)
     named = {"user": request.ids("user"), "item": request.ids("item")}
-    got = _case("item", split, split.removed[split.removed[:, 0] == user], named, torch.Generator().manual_seed(0))
+    got = returning("item", split, split.removed[split.removed[:, 0] == user], named, torch.Generator().manual_seed(0))
     assert got is None
 
 
