@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from graphforget.interactions import CANARY
 from graphforget.unlearners._shared.contrast import Contrast, matched
 
+HELD_OUT = {"canary": "canary", "val": "validation"}  # parts that are never trained on, and what their pairs are called
 OTHERS = 16  # matched others per pair
 _WINDOW = 30  # how far away they lie in the order of activity
 
@@ -63,7 +63,7 @@ def returning(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], 
         train = train[before.keys(train).argsort()]
     # The lineage lets the nearest items of the first data serve here too: content is as it was.
     data = replace(split.unlinked_data, splits={"train": train}, lineage=split.lineage)
-    taken = torch.cat([before.keys(before.part(part)) for part in ("train", "val", CANARY)])
+    taken = torch.cat([before.keys(before.part(part)) for part in ("train", *HELD_OUT)])
     alive = (before.alive_users, before.alive_items)[side] & ~dead["item" if side else "user"]
     activity = torch.bincount(train[:, side], minlength=len(alive))
 
@@ -80,7 +80,7 @@ def returning(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], 
         )
 
     found, pushed = contrast(members), contrast(members)
-    held = {what: of_kind(before.part(part)) for part, what in ((CANARY, "canary"), ("val", "validation"))}
+    held = {what: of_kind(before.part(part)) for part, what in HELD_OUT.items()}
     held = {what: pairs[torch.isin(pairs[:, 1 - side], members[:, 1 - side])] for what, pairs in held.items()}
     unseen = torch.cat(list(held.values()))
     remember = {"item": ("user",), "user": ("item",), "interaction": ("user", "item")}[kind]

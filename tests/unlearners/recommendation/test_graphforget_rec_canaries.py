@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphforget.interactions import with_canaries
+from graphforget.interactions import CANARY, with_canaries
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners import GraphForgetRec
-from graphforget.unlearners._shared.returning import returning
+from graphforget.unlearners._shared.returning import HELD_OUT, returning
 
 GONE = [0, 1, 2, 3, 4, 5, 6, 7]
 
@@ -50,6 +50,7 @@ def test_the_unseen_pairs_are_canaries_of_forgotten_items(held):
     split = task.split(data, DeletionRequest.items(GONE))
     named = {kind: split.request.ids(kind) for kind in ("user", "item")}
     case = returning("item", split, split.removed, named, torch.Generator().manual_seed(0))
+    assert CANARY in HELD_OUT
     canary = data.part("canary")
     unseen = torch.cat([canary, data.part("val")])
     expected = unseen[torch.isin(unseen[:, 1], named["item"])]
