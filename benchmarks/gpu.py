@@ -97,7 +97,7 @@ def trained(apply: Callable[..., Tensor], *inputs: Tensor) -> Step:
 
 def cases(setting: Setting) -> Iterator[Case]:
     """Every operation on one storage type."""
-    from graphforget.kernels.backends import triton as ours
+    from graphforget.kernels.backends.triton import operations as ours
 
     graph, x = setting.graph, setting.x
     n, entries = graph.num_rows, graph.num_edges
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
 
 def interprets() -> bool:
     """Whether the kernels run on the CPU here."""
-    from graphforget.kernels.backends import triton as ours
+    from graphforget.kernels.backends.triton import operations as ours
 
     return ours.INTERPRETED
 

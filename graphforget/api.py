@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
-from graphforget.base.model import reach
+from graphforget.base.model import num_hops_of
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
 from graphforget.registry import Registry
@@ -35,7 +35,7 @@ def make_task(task: str | type[Task] | Task, model: nn.Module | None = None, **p
     if model is not None:
         params.setdefault("template", model)
         cls = TASKS[task] if isinstance(task, str) else task
-        hops = reach(model)
+        hops = num_hops_of(model)
         if getattr(cls, "has_input_graph", False) and hops:
             params.setdefault("num_hops", hops)
     return TASKS.resolve(task, Task, **params)
@@ -146,7 +146,7 @@ def recommend(result: UnlearnResult, user_id: Any, *, top_k: int = 20) -> Tensor
         >>> bool(torch.isin(lists, torch.tensor([2, 9])).any())
         False
     """
-    from graphforget.tasks.recommendation_serving import recommend as ranked
+    from graphforget.tasks.recommendation.serving import recommend as ranked
 
     if result.task.output_kind != "ranking":
         raise InputError(f"recommend ranks items for users; the result is of task '{result.task.name}'.")

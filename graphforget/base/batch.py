@@ -14,13 +14,13 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some examples with every random draw already made, so that the loss is deterministic given the batch (case C2).
+    """Some examples with every random draw already made, so that the loss is deterministic given the batch.
 
     Attributes:
         data: The data container in which the examples are read.
         index: Example ids, [n] or [n, 2]; for link tasks positives first, then negatives.
         y: Targets, [n].
-        inputs: Editable inputs [n, ...] or None when the task has none (case C18).
+        inputs: Editable inputs [n, ...] or None when the task has none.
         extra: Further draws, e.g. the negative item per row.
     """
 
@@ -50,7 +50,7 @@ class Forward:
         outputs: Logits, scores or margins; rows follow the batch.
         embeddings: Table of representations [R, d], or None where the model has none. Under a shared encoding it holds
             every live row, so address it with ``rows``.
-        layers: Captured layer outputs by name; tables like ``embeddings`` (case C16).
+        layers: Captured layer outputs by name; tables like ``embeddings``.
         rows: Row numbers in these tables that belong to each example, [n] or [n, 2]; None when the rows are the batch's own.
         extra: Anything a task wants to hand from forward to loss.
     """
@@ -66,7 +66,7 @@ class Forward:
         return table if self.rows is None else table[self.rows]
 
 
-# Which ids the rows of the tensors inside a model's forward stand for (case C13). Set by graph tasks.
+# Which ids the rows of the tensors inside a model's forward stand for. Set by graph tasks.
 _ROW_IDS: contextvars.ContextVar[Tensor | None] = contextvars.ContextVar("graphforget_row_ids", default=None)
 
 

@@ -1,4 +1,4 @@
-"""ModelEdit: structure that a method adds to a model, listed in the result and replayed on load (case C17).
+"""ModelEdit: structure that a method adds to a model, listed in the result and replayed on load.
 
 An edit kind is an ``nn.Module`` subclass of :class:`Operator` registered by name. The operator is both a submodule of
 the model (so deep copies and state dicts hold it) and the forward hook of the layer it follows.

@@ -1,4 +1,4 @@
-"""FitLog: what training left behind that a method may need (case C8)."""
+"""FitLog: what training left behind that a method may need."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Recipe:
         patience: Evaluations without improvement on validation before stopping; None trains all epochs.
         eval_every: Epochs between validation evaluations.
         fanout: Neighbours read per node, by hop from the examples: each batch of a graph task is then trained in a sampled part
-            of the graph (see :mod:`graphforget.tasks.minibatch`). Needs ``batch_size``; None reads the whole graph in every step.
+            of the graph (:mod:`graphforget.tasks.graph.minibatch`). Needs ``batch_size``; None: the whole graph in every step.
         eval_batch_size: Examples per pass when a graph task predicts: each pass reads the part of the graph from which these
             outputs follow exactly. None predicts all from one encoding of the graph.
 

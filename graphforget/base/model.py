@@ -17,7 +17,7 @@ from graphforget.registry import nearest
 
 @dataclass(frozen=True)
 class RowBlock:
-    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id (case C15).
+    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id.
 
     ``modality`` names the item features that the rows correct, for tables that go back to fresh with that content alone.
     """
@@ -29,7 +29,7 @@ class RowBlock:
 
 
 class Ensemble(nn.Module):
-    """Several models served as one. Only ``Task.forward`` combines them, in probability space (case C7)."""
+    """Several models served as one. Only ``Task.forward`` combines them, in probability space."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Ensemble(nn.Module):
 
 
 def fresh_like(template: nn.Module) -> nn.Module:
-    """A new module of the same shape with fresh weights (case C9).
+    """A new module of the same shape with fresh weights.
 
     Uses ``type(template)(**template.config)`` where the model offers ``config``; otherwise a deep copy whose
     submodules' ``reset_parameters`` are called. The copy's weights are NaN before the reset, so a parameter that no
@@ -82,7 +82,7 @@ def weights_digest(model: nn.Module) -> str:
 
 @contextlib.contextmanager
 def captured(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Collect the tensor outputs of named submodules during the enclosed forward pass (case C16).
+    """Collect the tensor outputs of named submodules during the enclosed forward pass.
 
     Raises:
         InputError: No submodule has that name.
@@ -131,7 +131,7 @@ def message_passing_steps(model: nn.Module) -> tuple[int, list[int]]:
     return stack, layers
 
 
-def reach(model: nn.Module) -> int:
+def num_hops_of(model: nn.Module) -> int:
     """How many hops a model reads: its message-passing steps, else its number of layers."""
     stack, layers = message_passing_steps(model)
     return max(stack, sum(layers)) or len(default_layer_names(model))

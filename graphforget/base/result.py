@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Serving:
-    """On which input a result is served, and what is masked at serve time (case C5).
+    """On which input a result is served, and what is masked at serve time.
 
     Attributes:
         context: ``"retained"``, or ``"original"`` for a method that edits nothing.
@@ -104,7 +104,7 @@ class UnlearnResult:
 
     @property
     def forget_source(self) -> str:
-        """Which examples the forget term meant: removed, altered, affected or none (case C4)."""
+        """Which examples the forget term meant: removed, altered, affected or none."""
         return self.split.forget_source
 
     @property
@@ -125,7 +125,7 @@ class UnlearnResult:
     def then(
         self, request: DeletionRequest, *, method: Unlearner | None = None, seed: int | None = None, **options: Any
     ) -> UnlearnResult:
-        """Serve a further request on this result; gold and evaluation will use everything deleted so far (case C22).
+        """Serve a further request on this result; gold and evaluation will use everything deleted so far.
 
         Args:
             request: What to forget next; ids that are already forgotten are refused.

@@ -25,8 +25,8 @@ class Tags:
         needs_entity_rows: Whether ``model.entity_rows()`` is required.
         needs_gradients: Whether the model must have parameters to take gradients of (one solved in closed form has none).
         guarantee: ``exact``, ``certified`` or ``empirical``.
-        exact_reference: For exact methods: equal to ``retrain`` or to its ``own`` preparation on retained data (case C25).
-        state_after: What a second request finds: ``exact``, ``stale`` or ``recomputed`` state (case C6).
+        exact_reference: For exact methods: equal to ``retrain`` or to its ``own`` preparation on retained data.
+        state_after: What a second request finds: ``exact``, ``stale`` or ``recomputed`` state.
         changes_weights: Whether weights change (False: serving only).
         uses_gold: Whether its strength is tuned by looking at gold models (marked in tables).
     """

@@ -28,16 +28,16 @@ class Task(ABC):
 
     Class attributes:
         name: Registry key.
-        output_kind: The family of ``Forward.outputs``; divergences and probabilities follow it (case C11).
+        output_kind: The family of ``Forward.outputs``; divergences and probabilities follow it.
         kinds: Target kinds that a request for this task may contain.
-        has_input_graph: Whether removing structure from the input changes predictions (else ``unlink`` refuses, case C5).
-        batch_rows_are_layer_rows: Whether captured layers have one row per example of the batch (case C16).
+        has_input_graph: Whether removing structure from the input changes predictions (else ``unlink`` refuses).
+        batch_rows_are_layer_rows: Whether captured layers have one row per example of the batch.
         monitor: The utility figure that early stopping watches (higher is better).
-        has_inputs: Whether ``Batch.inputs`` can be edited (case C18).
+        has_inputs: Whether ``Batch.inputs`` can be edited.
 
     Args:
         build: ``build(data) -> nn.Module`` with fresh weights, sized for ``data``.
-        template: A model to copy the shape of, used where ``build`` is not given (case C9).
+        template: A model to copy the shape of, used where ``build`` is not given.
         layers: Layer names, overriding what the model offers.
         recipe: How to train; each task has its own default.
     """
@@ -84,7 +84,7 @@ class Task(ABC):
     def view(
         self, data: Any, part: str, *, side: Literal["forget", "retain"] | None = None, request: DeletionRequest | None = None
     ) -> View:
-        """Examples of ``"train"``, ``"val"``, ``"test"`` or ``"holdout"`` with their fixed negatives, if any (case C19).
+        """Examples of ``"train"``, ``"val"``, ``"test"`` or ``"holdout"`` with their fixed negatives, if any.
 
         ``side`` restricts to examples of the classes that ``request`` forgets, or to the others.
         """
@@ -96,7 +96,7 @@ class Task(ABC):
         return self.view(data, part, side=side, request=request).index
 
     def context(self, data: Any, device: torch.device | str = "cpu") -> Any:
-        """Derived structures (normalised adjacency, ...), owned by the data and memoised, never by a model (case C14)."""
+        """Derived structures (normalised adjacency, ...), owned by the data and memoised, never by a model."""
         return None
 
     def inputs(self, batch: Batch) -> Tensor | None:
@@ -114,7 +114,7 @@ class Task(ABC):
         """The same batch with plausible wrong targets; for ranking, the reversed preference."""
 
     def region(self, view: View, *, num_hops: int | None = None) -> View:
-        """The same examples in the smallest context that gives the same outputs; identity for independent samples (case C27)."""
+        """The same examples in the smallest context that gives the same outputs; identity for independent samples."""
         return view
 
     def local_split(
@@ -138,18 +138,18 @@ class Task(ABC):
     # ---- model --------------------------------------------------------------------------------------------
     @abstractmethod
     def new_model(self, data: Any, *, seed: int) -> nn.Module:
-        """A model with fresh weights, sized for ``data`` (case C9)."""
+        """A model with fresh weights, sized for ``data``."""
 
     @abstractmethod
     def forward(self, model: nn.Module, *batches: Batch, layers: Sequence[str] = ()) -> tuple[Forward, ...]:
-        """One encoding per distinct context; only live rows are encoded, dead rows read as NaN (cases C10, C13)."""
+        """One encoding per distinct context; only live rows are encoded, dead rows read as NaN."""
 
     @abstractmethod
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """The data term, deterministic given the batch."""
 
     def penalty(self, model: nn.Module, forward: Forward, batch: Batch) -> Tensor:
-        """Auxiliary and regularising terms: in fit and retain steps only, never reversed (case C12)."""
+        """Auxiliary and regularising terms: in fit and retain steps only, never reversed."""
         return forward.outputs.new_zeros(())
 
     def layer_names(self, model: nn.Module) -> list[str]:
@@ -180,7 +180,7 @@ class Task(ABC):
         keep: Sequence[int | str] = (),
         callback: Callable[[int, float], None] | None = None,
     ) -> FitLog:
-        """Train in place from the present weights; early stopping on the data's own validation part (cases C19, C20)."""
+        """Train in place from the present weights; early stopping on the data's own validation part."""
 
     def twins(self, split: ForgetSplit) -> Tensor | None:
         """Examples near the deletion that were never trained on, on the retained data; None where the task has no such notion.

@@ -35,7 +35,7 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What ``prepare`` returns: the model to serve until a request comes, and state for later (case C6)."""
+    """What ``prepare`` returns: the model to serve until a request comes, and state for later."""
 
     model: nn.Module
     state: Mapping[str, Any] = field(default_factory=dict)

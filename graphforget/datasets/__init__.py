@@ -8,12 +8,13 @@ from typing import Any
 from graphforget.exceptions import InputError
 from graphforget.registry import Registry, check_params
 
-_PYG = "graphforget.datasets.pyg:"
-_REC = "graphforget.datasets.rec_local:"
+_SYNTHETIC = "graphforget.datasets.recommender.synthetic:"
+_PYG = "graphforget.datasets.graph.pyg:"
+_REC = "graphforget.datasets.recommender.local:"
 _ENTRIES = {
-    "digits": ("graphforget.datasets.embedded:digits", "handwritten digits as a nearest-neighbour graph; embedded"),
-    "digits_images": ("graphforget.datasets.embedded:digits_images", "handwritten digits as 8 x 8 images; embedded"),
-    "karate": ("graphforget.datasets.embedded:karate", "Zachary's karate club, 34 nodes; embedded"),
+    "digits": ("graphforget.datasets.graph.embedded:digits", "handwritten digits as a nearest-neighbour graph; embedded"),
+    "digits_images": ("graphforget.datasets.samples.digits:digits_images", "handwritten digits as 8 x 8 images; embedded"),
+    "karate": ("graphforget.datasets.graph.embedded:karate", "Zachary's karate club, 34 nodes; embedded"),
     "cora": (_PYG + "cora", "Planetoid Cora, citations, public split"),
     "citeseer": (_PYG + "citeseer", "Planetoid CiteSeer, citations, public split"),
     "pubmed": (_PYG + "pubmed", "Planetoid PubMed, citations, public split"),
@@ -31,8 +32,8 @@ _ENTRIES = {
     "roman_empire": (_PYG + "roman_empire", "word graph, heterophilous, 10 splits"),
     "amazon_ratings": (_PYG + "amazon_ratings", "product ratings, heterophilous, 10 splits"),
     "questions": (_PYG + "questions", "user interactions, heterophilous, 10 splits"),
-    "ml_100k": ("graphforget.datasets.interactions:ml_100k", "MovieLens 100K, films liked by users, for recommendation"),
-    "tastes": ("graphforget.datasets.rec_synthetic:tastes", "synthetic tastes with two modalities, for recommendation; embedded"),
+    "ml_100k": ("graphforget.datasets.recommender.movielens:ml_100k", "MovieLens 100K, films liked by users, for recommendation"),
+    "tastes": (_SYNTHETIC + "tastes", "synthetic tastes with two modalities, for recommendation; embedded"),
     "tiktok": (_REC + "tiktok", "TikTok videos with image and audio features, for recommendation"),
     "amazon_baby": (_REC + "amazon_baby", "Amazon Baby, 5-core, for recommendation"),
     "amazon_beauty": (_REC + "amazon_beauty", "Amazon Beauty in time order, with categories and brands, for recommendation"),
@@ -44,16 +45,16 @@ _ENTRIES = {
 DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()})
 DESCRIPTIONS: dict[str, str] = {name: text for name, (_, text) in _ENTRIES.items()}
 _EXPORTS = {
-    "split_edges": "splits",
+    "split_edges": "graph.splits",
     "stratified": "splits",
-    "from_frame": "rec_formats",
-    "read_interactions": "rec_formats",
-    "read_mmrec": "rec_formats",
-    "read_recbole": "rec_formats",
-    "split_by_time": "rec_splits",
-    "split_leave_one_out": "rec_splits",
-    "split_per_user": "rec_splits",
-    "text_features": "rec_text",
+    "from_frame": "recommender.formats",
+    "read_interactions": "recommender.formats",
+    "read_mmrec": "recommender.formats",
+    "read_recbole": "recommender.formats",
+    "split_by_time": "recommender.splits",
+    "split_leave_one_out": "recommender.splits",
+    "split_per_user": "recommender.splits",
+    "text_features": "recommender.text",
 }
 
 __all__ = ["DATASETS", "DESCRIPTIONS", "load", *_EXPORTS]

@@ -12,10 +12,10 @@ import torch
 
 from graphforget.base import UnlearnResult, weights_digest
 from graphforget.evaluation.gold import gold_models
-from graphforget.evaluation.panel import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
-from graphforget.evaluation.ranking_rows import RankingEvidence
+from graphforget.evaluation.judged import Judged, Subset, make_subsets, score
+from graphforget.evaluation.ranking.rows import RankingEvidence
 from graphforget.evaluation.relearning import Relearning, relearning_rows
-from graphforget.evaluation.scores import Judged, Subset, make_subsets, score
+from graphforget.evaluation.rows import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
 from graphforget.evaluation.verdict import TOLERANCE, judge
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import confidence

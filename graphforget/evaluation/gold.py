@@ -1,4 +1,4 @@
-"""Gold: models retrained on what is left, several seeds, cached by content digest (case C23).
+"""Gold: models retrained on what is left, several seeds, cached by content digest.
 
 The key of a cached model is a digest of the data it was trained on, recipe, seed, versions and the model: its class and
 ``config`` for ours; qualified name, ``repr``, source and a behavioural fingerprint for a user's class. A class without

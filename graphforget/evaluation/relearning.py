@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Task
-from graphforget.evaluation.scores import Judged
+from graphforget.evaluation.judged import Judged
 from graphforget.exceptions import InputError
 from graphforget.metrics.relearning import ain, relearn_steps
 from graphforget.reporting import Row

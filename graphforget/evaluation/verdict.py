@@ -1,4 +1,4 @@
-"""Verdict: is this artefact close enough to models that never saw the data? (evaluation.md section 4)
+"""Verdict: is this artefact close enough to models that never saw the data?
 
 Artefact: one unlearned model, intervals by bootstrap over elements, conditional on the golds. Method: several seeds,
 intervals over seeds.
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from graphforget.base import Task
-from graphforget.evaluation.panel import floor_of, gap_per_element, signed_gap
-from graphforget.evaluation.scores import Judged, Subset
+from graphforget.evaluation.judged import Judged, Subset
+from graphforget.evaluation.rows import floor_of, gap_per_element, signed_gap
 from graphforget.metrics import bootstrap_interval
 from graphforget.metrics.forgetting import signed_dp
 from graphforget.reporting import Check, Verdict

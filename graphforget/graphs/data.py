@@ -12,11 +12,11 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
+from graphforget.graphs.edge_lookup import Kept, contains
+from graphforget.graphs.edge_rules import EdgeRule
 from graphforget.graphs.features import as_features, plain
-from graphforget.graphs.kept import Kept, contains
 from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
-from graphforget.graphs.part import Part
-from graphforget.graphs.rules import EdgeRule
+from graphforget.graphs.subgraph import Part
 from graphforget.kernels import SparseGraph
 from graphforget.requests import Lineage, show_ids
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
+from graphforget.graphs.edge_lookup import contains, places
 from graphforget.graphs.features import empty_rows, zero_entries
-from graphforget.graphs.kept import contains, places
 from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
 from graphforget.graphs.region import induced_subgraph
 from graphforget.requests import as_ids, show_ids

@@ -1,6 +1,6 @@
 """InteractionGraph: everything that recommenders derive from interactions and item features, owned by the data.
 
-Nothing of it may be kept in a model, because all of it holds what a deletion must take away (case C14): the propagation
+Nothing of it may be kept in a model, because all of it holds what a deletion must take away: the propagation
 graph, the feature tables, the item-item graphs, popularity. A deletion makes new data, and new data make a new one of these.
 """
 

@@ -226,7 +226,7 @@ def _floyd(degree: Tensor, draws: Tensor) -> Tensor:
 def _numba_module() -> Any:
     if importlib.util.find_spec("numba") is None:
         return None
-    return importlib.import_module("graphforget.kernels.backends.numba_sampling")
+    return importlib.import_module("graphforget.kernels.backends.numba.sampling")
 
 
 def _numba(graph: SparseGraph) -> Any:

@@ -14,7 +14,7 @@ from torch import nn
 from graphforget import seed as seeds
 from graphforget.base import Recipe, Task, Unlearner, load_model, load_weights
 from graphforget.base.checkpoint import import_class, load_tensors
-from graphforget.base.model import reach
+from graphforget.base.model import num_hops_of
 from graphforget.exceptions import InputError
 from graphforget.models import MODELS
 from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
@@ -61,7 +61,7 @@ def make_task(section: TaskSection, model: ModelSection, data: Any, trained: nn.
     """
     params = dict(section.params)
     if "num_hops" not in params and "num_hops" in accepted(TASKS[section.name]) and trained is not None:
-        params["num_hops"] = reach(trained) or 2
+        params["num_hops"] = num_hops_of(trained) or 2
     means: dict[str, Any] = {"template": trained} if trained is not None else {"build": partial(build_model, model)}
     task: Task = TASKS.resolve(section.name, Task, recipe=Recipe(**section.recipe), layers=section.layers, **means, **params)
     return task, task.adopt(data)

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
-from graphforget.base.model import reach
+from graphforget.base.model import num_hops_of
 from graphforget.exceptions import InputError
 from graphforget.pipeline.components import find_data
 from graphforget.pipeline.config import check_device, lookup
@@ -133,7 +133,7 @@ def load_results(
 
 def task_for(cls: type[Task], model: nn.Module, recipe: Recipe, described: Mapping[str, Any]) -> Task:
     """A task whose fresh models have the shape of a trained one, with the parameters that it was trained with."""
-    hops = reach(model) if "num_hops" in accepted(cls) else 0
+    hops = num_hops_of(model) if "num_hops" in accepted(cls) else 0
     params = {name: described[name] for name in accepted(cls) if name in described and name not in ("recipe", "layers")}
     return TASKS.resolve(cls, Task, template=model, recipe=recipe, **({"num_hops": hops} if hops else {}) | params)
 

@@ -62,8 +62,8 @@ class Served:
         return {side: ids for side, ids in each.items() if len(ids)}
 
     def recommend(self, user_id: Any, *, top_k: int = 20) -> Tensor:
-        """Lists for users, [n, top_k]; see :func:`graphforget.tasks.recommendation_serving.recommend`."""
-        from graphforget.tasks.recommendation_serving import recommend
+        """Lists for users, [n, top_k]; see :func:`graphforget.tasks.recommendation.serving.recommend`."""
+        from graphforget.tasks.recommendation.serving import recommend
 
         return recommend(self.task, self.model, self.data, user_id, top_k=top_k, deny=self.deny)
 

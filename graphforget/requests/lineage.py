@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Lineage:
-    """Carried by retained data so that a later request, gold and evaluation know the whole story (case C22).
+    """Carried by retained data so that a later request, gold and evaluation know the whole story.
 
     Attributes:
         data: The first data container, before any deletion.

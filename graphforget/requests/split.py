@@ -1,6 +1,6 @@
 """ForgetSplit: what a request means for one data container and one task.
 
-Made only by ``task.split(data, request)``; read-only. See ``docs/architecture.md`` for the vocabulary (cases C1 to C5, C22).
+Made only by ``task.split(data, request)``; read-only. See ``docs/architecture.md`` for the vocabulary.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class ForgetSplit:
 
     @property
     def forget_source(self) -> Literal["removed", "altered", "affected", "none"]:
-        """Which examples ``view("forget")`` means: removed, else altered, else affected (case C4)."""
+        """Which examples ``view("forget")`` means: removed, else altered, else affected."""
         for name in ("removed", "altered", "affected"):
             if len(getattr(self, name)):
                 return name  # type: ignore[return-value]
@@ -159,7 +159,7 @@ class ForgetSplit:
         return "retained" if self.readable("forget", "retained") else "unlinked"
 
     def view(self, part: Part, *, on: Context) -> View:
-        """The examples of ``part`` read on context ``on`` (cases C1, C3).
+        """The examples of ``part`` read on context ``on``.
 
         Raises:
             ViewError: ``part`` has no content there, e.g. deleted nodes on the retained graph.

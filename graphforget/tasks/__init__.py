@@ -10,18 +10,18 @@ from graphforget.registry import Registry
 TASKS = Registry(
     "task",
     {
-        "node_classification": "graphforget.tasks.node_classification:NodeClassification",
-        "link_prediction": "graphforget.tasks.link_prediction:LinkPrediction",
-        "image_classification": "graphforget.tasks.image_classification:ImageClassification",
-        "recommendation": "graphforget.tasks.recommendation:Recommendation",
+        "node_classification": "graphforget.tasks.graph.node_classification:NodeClassification",
+        "link_prediction": "graphforget.tasks.graph.link_prediction:LinkPrediction",
+        "image_classification": "graphforget.tasks.samples.image_classification:ImageClassification",
+        "recommendation": "graphforget.tasks.recommendation.task:Recommendation",
     },
 )
 _EXPORTS = {
-    "NodeClassification": "node_classification",
-    "LinkPrediction": "link_prediction",
-    "ImageClassification": "image_classification",
-    "Recommendation": "recommendation",
-    "GraphTask": "graph",
+    "NodeClassification": "graph.node_classification",
+    "LinkPrediction": "graph.link_prediction",
+    "ImageClassification": "samples.image_classification",
+    "Recommendation": "recommendation.task",
+    "GraphTask": "graph.task",
     "TrainableTask": "trainable",
 }
 __all__ = ["TASKS", *sorted(_EXPORTS)]

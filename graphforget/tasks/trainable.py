@@ -33,7 +33,7 @@ from graphforget.requests import View
 
 
 class Memo:
-    """Values owned by a data container: dropped with it, rebuilt when one of its tensors was edited in place (case C14)."""
+    """Values owned by a data container: dropped with it, rebuilt when one of its tensors was edited in place."""
 
     def __init__(self) -> None:
         self._store: WeakKeyDictionary[Any, dict[Any, tuple[tuple[int, ...], Any]]] = WeakKeyDictionary()
@@ -150,7 +150,7 @@ class TrainableTask(Task):
             model: Trained in place; left in evaluation mode with the best weights on validation.
             data: Data container; its own ``train`` and ``val`` parts are used.
             seed: Seed of every draw (negatives, order, dropout).
-            index: Train on these example ids instead of all of ``train`` (case C20).
+            index: Train on these example ids instead of all of ``train``.
             epochs: Override of the recipe; then early stopping is off, so that exactly so many epochs run.
             lr: Override of the recipe.
             keep: Epoch numbers whose weights to keep in the log, and/or ``"optimizer"``.

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from graphforget.interactions import Interactions, ItemAttribute
 from graphforget.requests import ForgetSplit, Lineage
-from graphforget.testing.probe import tensors_of
 from graphforget.testing.report import NotApplicable
+from graphforget.testing.snapshots import tensors_of
 
 
 def forgets_content(split: ForgetSplit) -> bool:

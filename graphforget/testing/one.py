@@ -15,8 +15,17 @@ from graphforget.base import Ensemble, Serving, Unlearner, UnlearnResult, counti
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
 from graphforget.testing.leaks import forgets_content, spoiled
-from graphforget.testing.probe import data_state, model_state, predictions, random_state, reload, same_weights, served, weights
 from graphforget.testing.report import CheckReport, NotApplicable, require
+from graphforget.testing.snapshots import (
+    data_state,
+    model_state,
+    predictions,
+    random_state,
+    reload,
+    same_weights,
+    served,
+    weights,
+)
 from graphforget.testing.tiny import TinyCase
 from graphforget.unlearners import METHODS
 
@@ -242,7 +251,7 @@ class OneMethod:
             require(torch.equal(answers, served(clean)), "what is served depends on content that was forgotten")
 
     def exact(self) -> None:
-        """Equal to retraining, or to the method's own preparation on the retained data (case C25)."""
+        """Equal to retraining, or to the method's own preparation on the retained data."""
         tags, split = self.method.tags, self.split(self.main)
         if tags.guarantee != "exact":
             raise NotApplicable("the method does not claim to be exact")
@@ -336,7 +345,7 @@ class OneMethod:
             )
 
     def another_method(self) -> None:
-        """A different method on the result can still move the base weights (case C17)."""
+        """A different method on the result can still move the base weights."""
         tuner = METHODS["finetune"](**METHODS["finetune"].test_params()[0])
         if isinstance(self.result.model, Ensemble):
             raise NotApplicable("the served model is an ensemble, which other methods refuse with a reason")

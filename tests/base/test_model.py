@@ -92,9 +92,9 @@ def test_an_ensemble_is_never_called_directly():
 def test_reach_counts_the_steps_of_layers_that_take_several():
     from torch_geometric.nn import GCNConv, SGConv
 
-    from graphforget.base.model import reach
+    from graphforget.base.model import num_hops_of
     from graphforget.models import GCN
 
-    assert reach(GCN(4, 8, 2, num_layers=3)) == 3
-    assert reach(nn.Sequential(SGConv(4, 8, K=3), GCNConv(8, 2))) == 4
-    assert reach(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))) == 2
+    assert num_hops_of(GCN(4, 8, 2, num_layers=3)) == 3
+    assert num_hops_of(nn.Sequential(SGConv(4, 8, K=3), GCNConv(8, 2))) == 4
+    assert num_hops_of(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))) == 2

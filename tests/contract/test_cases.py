@@ -20,7 +20,7 @@ from graphforget.metrics.divergence import probabilities
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import TASKS
 from graphforget.testing import tiny_case, tiny_data, tiny_requests
-from graphforget.testing.probe import predictions, same_weights, served
+from graphforget.testing.snapshots import predictions, same_weights, served
 
 HERE = "tests/contract/test_cases.py"
 LATER = "tests/contract/test_cases_results.py"
@@ -28,15 +28,15 @@ CASES = {
     "C1": (f"{HERE}::test_c01_forgotten_edges_are_read_on_the_retained_graph",),
     "C2": (
         f"{HERE}::test_c02_one_batch_in_two_contexts_keeps_its_draws",
-        "tests/tasks/test_recommendation.py::test_c2_draws_are_made_in_batches_and_kept_by_on",
+        "tests/tasks/recommendation/test_task.py::test_c2_draws_are_made_in_batches_and_kept_by_on",
     ),
     "C3": (
         f"{HERE}::test_c03_a_deleted_node_has_content_only_until_it_is_unlinked",
-        "tests/tasks/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data",
+        "tests/tasks/samples/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data",
     ),
     "C4": (
         f"{HERE}::test_c04_what_is_forgotten_is_stated",
-        "tests/tasks/test_image_classification.py::test_c4_samples_are_removed_and_emptied",
+        "tests/tasks/samples/test_image_classification.py::test_c4_samples_are_removed_and_emptied",
     ),
     "C5": (
         f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart",
@@ -54,10 +54,10 @@ CASES = {
     ),
     "C10": (f"{HERE}::test_c10_five_subsets_of_one_graph_cost_one_encoding",),
     "C11": ("tests/metrics/test_divergence.py::test_divergence_vanishes_on_equal_outputs_and_is_positive_elsewhere",),
-    "C12": ("tests/tasks/test_recommendation.py::test_c12_the_regulariser_is_in_penalty_and_not_in_loss",),
+    "C12": ("tests/tasks/recommendation/test_task.py::test_c12_the_regulariser_is_in_penalty_and_not_in_loss",),
     "C13": (
         f"{HERE}::test_c13_emptied_slots_change_nothing_for_batch_norm",
-        "tests/tasks/test_image_classification.py::test_c13_a_forgotten_sample_reads_as_nan",
+        "tests/tasks/samples/test_image_classification.py::test_c13_a_forgotten_sample_reads_as_nan",
     ),
     "C14": (
         "tests/tasks/test_trainable.py::test_c14_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
@@ -70,11 +70,11 @@ CASES = {
     ),
     "C17": (f"{LATER}::test_c17_operators_survive_copies_files_and_further_requests",),
     "C18": (
-        "tests/tasks/test_image_classification.py::test_c18_inputs_can_be_edited",
-        "tests/tasks/test_recommendation.py::test_c18_ids_cannot_be_edited",
+        "tests/tasks/samples/test_image_classification.py::test_c18_inputs_can_be_edited",
+        "tests/tasks/recommendation/test_task.py::test_c18_ids_cannot_be_edited",
     ),
     "C19": (
-        "tests/tasks/test_image_classification.py::test_c19_classes_leave_train_and_val_and_stay_in_test",
+        "tests/tasks/samples/test_image_classification.py::test_c19_classes_leave_train_and_val_and_stay_in_test",
         "tests/tasks/test_trainable.py::test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given",
     ),
     "C20": (
@@ -262,7 +262,7 @@ def test_c13_emptied_slots_change_nothing_for_batch_norm():
 
 def test_c14_edges_derived_from_features_are_rebuilt():
     from graphforget.graphs import GraphData
-    from graphforget.graphs.rules import KNNRule
+    from graphforget.graphs.edge_rules import KNNRule
 
     x = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     splits = {"train": torch.arange(15), "test": torch.arange(15, 20)}

@@ -19,7 +19,7 @@ from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import TASKS
 from graphforget.testing import check_unlearner, tiny_case, tiny_data
-from graphforget.testing.probe import predictions, same_weights, served, weights
+from graphforget.testing.snapshots import predictions, same_weights, served, weights
 from graphforget.unlearners import METHODS
 
 

@@ -10,8 +10,8 @@ import pytest
 from graphforget.base import Unlearner
 from graphforget.tasks import TASKS
 from graphforget.testing import TINY_CASES, TINY_TASKS, UNLEARNER_CHECKS, check_unlearner, tiny_case
-from graphforget.testing.probe import same_weights
 from graphforget.testing.report import ContractError
+from graphforget.testing.snapshots import same_weights
 from graphforget.unlearners import METHODS
 
 # What may have nothing to say for a shipped method. Everything else must run wherever the method supports the case.

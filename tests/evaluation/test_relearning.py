@@ -5,8 +5,8 @@ import torch
 
 from graphforget.base import weights_digest
 from graphforget.evaluation import Relearning, evaluate, relearn
+from graphforget.evaluation.judged import Judged
 from graphforget.evaluation.relearning import relearning_rows
-from graphforget.evaluation.scores import Judged
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest
 from graphforget.testing import tiny_case

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from graphforget.base import Batch
-from graphforget.evaluation.scores import Judged, Subset
+from graphforget.evaluation.judged import Judged, Subset
 from graphforget.evaluation.verdict import judge, t95
 from graphforget.testing import tiny_task
 

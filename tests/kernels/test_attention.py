@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph, gat_aggregate
-from graphforget.kernels.backends import numba_launch
+from graphforget.kernels.backends.numba import launch as numba_launch
 
 BACKENDS = ["reference", "cpu"]
 

@@ -8,7 +8,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from graphforget.exceptions import InputError
 from graphforget.kernels import bpr_loss, pair_scores
-from graphforget.kernels.backends import numba_launch
+from graphforget.kernels.backends.numba import launch as numba_launch
 
 
 def rand(*size, seed=0):
@@ -105,7 +105,7 @@ def test_without_numba_the_same_numbers_come_from_sparse_products(monkeypatch):
     fused = measure()
     monkeypatch.setattr(numba_launch, "available", lambda: False)
     for name in ("bpr_forward", "bpr_backward", "pair_dots", "pair_scatter"):
-        monkeypatch.setattr(f"graphforget.kernels.backends.numba_pairs.{name}", lambda *_: pytest.fail("numba was asked"))
+        monkeypatch.setattr(f"graphforget.kernels.backends.numba.pairs.{name}", lambda *_: pytest.fail("numba was asked"))
     for got, expected in zip(measure(), fused):
         assert torch.allclose(got, expected, atol=1e-12)
     small = triples_of(3, 4, 7)

@@ -27,7 +27,7 @@ _MODULES = {
     "reference": "graphforget.kernels.backends.reference",
     "cpu": "graphforget.kernels.backends.cpu",
     "cuda": "graphforget.kernels.backends.cuda",
-    "triton": "graphforget.kernels.backends.triton",
+    "triton": "graphforget.kernels.backends.triton.operations",
 }
 # Cached cuSPARSE is hard to beat on the plain product (arXiv:2605.31500); everything else gains from fusion.
 _ORDER = {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from graphforget.kernels.backends import numba_launch
+from graphforget.kernels.backends.numba import launch as numba_launch
 from graphforget.kernels.graph import SparseGraph
 
 
 def gat_forward(
     graph: SparseGraph, x: Tensor, source: Tensor, target: Tensor, slope: float, keep: Tensor | None
 ) -> tuple[Tensor, ...]:
-    """See :func:`~graphforget.kernels.backends.numba_attention.gat_forward`."""
-    from graphforget.kernels.backends import numba_attention
+    """See :func:`~graphforget.kernels.backends.numba.attention.gat_forward`."""
+    from graphforget.kernels.backends.numba import attention as numba_attention
 
     return numba_attention.gat_forward(graph, x, source, target, slope, keep)
 
@@ -28,8 +28,8 @@ def gat_backward(
     saved: tuple[Tensor, ...],
     grad: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See :func:`~graphforget.kernels.backends.numba_attention.gat_backward`."""
-    from graphforget.kernels.backends import numba_attention
+    """See :func:`~graphforget.kernels.backends.numba.attention.gat_backward`."""
+    from graphforget.kernels.backends.numba import attention as numba_attention
 
     return numba_attention.gat_backward(graph, x, source, target, slope, keep, saved, grad)
 
@@ -42,27 +42,27 @@ def serves(tensor: Tensor, backend: str | None) -> bool:
 
 def pair_dots(a: Tensor, rows: Tensor, b: Tensor, cols: Tensor) -> Tensor:
     """``out[i] = <a[rows[i]], b[cols[i]]>``; [n]."""
-    from graphforget.kernels.backends import numba_pairs
+    from graphforget.kernels.backends.numba import pairs as numba_pairs
 
     return numba_pairs.pair_dots(a, rows, b, cols)
 
 
 def pair_scatter(z: Tensor, left: Tensor, right: Tensor, grad: Tensor) -> Tensor:
     """``out[left[i]] += grad[i] z[right[i]]`` and the reverse; [N, d]."""
-    from graphforget.kernels.backends import numba_pairs
+    from graphforget.kernels.backends.numba import pairs as numba_pairs
 
     return numba_pairs.pair_scatter(z, left, right, grad)
 
 
 def bpr_forward(user: Tensor, item: Tensor, triples: Tensor) -> tuple[Tensor, Tensor]:
     """See :func:`~graphforget.kernels.backends.pairs_reference.bpr_forward`."""
-    from graphforget.kernels.backends import numba_pairs
+    from graphforget.kernels.backends.numba import pairs as numba_pairs
 
     return numba_pairs.bpr_forward(user, item, triples)
 
 
 def bpr_backward(user: Tensor, item: Tensor, triples: Tensor, slope: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
     """See :func:`~graphforget.kernels.backends.pairs_reference.bpr_backward`."""
-    from graphforget.kernels.backends import numba_pairs
+    from graphforget.kernels.backends.numba import pairs as numba_pairs
 
     return numba_pairs.bpr_backward(user, item, triples, slope, grad)

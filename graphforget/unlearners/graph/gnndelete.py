@@ -27,7 +27,7 @@ from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop, pair_keys
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
-from graphforget.tasks.encoding import Encoding
+from graphforget.tasks.graph.encoding import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.pairs import non_edges
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons

@@ -8,8 +8,8 @@ import torch
 
 from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, descend, epoch_batches, forget_view, make_adam, retain_view
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class AmUn(Unlearner):

@@ -12,7 +12,7 @@ from graphforget.interactions import Interactions, Positives
 from graphforget.models.recommender.ease import EASE
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 _ROWS = 512  # users per rank update: bounds memory at _ROWS x num_items
 

@@ -14,10 +14,10 @@ from graphforget import seed as seeds
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, rows_by_parameter
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.contrast import Score, pair_scorer, stratified_difference
-from graphforget.unlearners._shared.returning import OTHERS, Returning, returning
-from graphforget.unlearners._shared.rows import entities, fresh_tables, manifest, row_reasons
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+from graphforget.unlearners.recommendation._shared.contrast import Score, pair_scorer, stratified_difference
+from graphforget.unlearners.recommendation._shared.contrast_case import OTHERS, Returning, returning
+from graphforget.unlearners.recommendation._shared.rows import entities, fresh_tables, manifest, row_reasons
 
 KINDS = ("item", "user", "interaction")
 NO_CONTRAST = "no training interaction goes, so there is no pair to contrast: what training added to the content is put back"

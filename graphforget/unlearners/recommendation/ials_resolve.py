@@ -11,7 +11,7 @@ from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, count_
 from graphforget.models.recommender.ials import IALS
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 _SCOPES = ("touched", "all")
 

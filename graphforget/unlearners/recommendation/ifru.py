@@ -13,7 +13,8 @@ from graphforget.interactions import Interactions
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.hessian import Rows, adam_solve, damped_solve, gradient
-from graphforget.unlearners._shared.pairwise import (
+from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+from graphforget.unlearners.recommendation._shared.pairwise import (
     CURVATURES,
     added_loss,
     added_parts,
@@ -23,8 +24,7 @@ from graphforget.unlearners._shared.pairwise import (
     reading,
     sampled,
 )
-from graphforget.unlearners._shared.rows import REMOVING_KINDS, fresh_tables, reset_rows
-from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS, fresh_tables, reset_rows
 
 UPDATES = ("both", "users", "items")
 SOLVERS = ("cg", "adam")

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
-from graphforget.unlearners._shared.balance import balanced_groups
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.shards import Membership, pack, served_like, train_stages, unpack
 from graphforget.unlearners._shared.steps import device_of
+from graphforget.unlearners.recommendation._shared.balance import balanced_groups
 
 _WIDTH = 16  # dimensions of the users' vectors
 

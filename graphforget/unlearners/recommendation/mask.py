@@ -8,7 +8,7 @@ from torch import nn
 
 from graphforget.base import FitLog, Outcome, Run, Serving, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class Mask(Unlearner):

@@ -16,8 +16,8 @@ from graphforget.metrics.utility import top_items
 from graphforget.requests import View
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import descend, make_adam
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 GRAPHS = ("original", "retained")
 STOPS = ("epochs", "val_drop", "forget_recall")

@@ -14,9 +14,9 @@ from graphforget.models.recommender.base import GraphRecommender
 from graphforget.models.recommender.shard_attention import ShardAttention, combine
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.partition import SIDES, shards_of_interactions
 from graphforget.unlearners._shared.shards import Membership, only, train_stages
 from graphforget.unlearners._shared.steps import device_of
+from graphforget.unlearners.recommendation._shared.partition import SIDES, shards_of_interactions
 
 
 class RecEraser(Unlearner):

@@ -9,8 +9,8 @@ from torch import nn
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.rows import SCOPES, row_reasons, surgery
 from graphforget.unlearners._shared.steps import descend, epoch_batches, full_loss, make_adam, retain_view
+from graphforget.unlearners.recommendation._shared.rows import SCOPES, row_reasons, surgery
 
 
 class ResetRepair(Unlearner):

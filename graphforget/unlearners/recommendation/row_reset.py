@@ -9,7 +9,7 @@ from torch import nn
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice
-from graphforget.unlearners._shared.rows import SCOPES, row_reasons, surgery
+from graphforget.unlearners.recommendation._shared.rows import SCOPES, row_reasons, surgery
 
 
 class RowReset(Unlearner):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, epoch_batches, forget_view, retain_view
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class RRL(Unlearner):

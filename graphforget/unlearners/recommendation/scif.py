@@ -12,7 +12,8 @@ from graphforget.base import Batch, Forward, Outcome, Run, Tags, Unlearner, rows
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.hessian import Rows, damped_solve, gradient
-from graphforget.unlearners._shared.pairwise import (
+from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+from graphforget.unlearners.recommendation._shared.pairwise import (
     CURVATURES,
     added_parts,
     chosen_curvature,
@@ -21,8 +22,7 @@ from graphforget.unlearners._shared.pairwise import (
     reading,
     sampled,
 )
-from graphforget.unlearners._shared.rows import REMOVING_KINDS
-from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
+from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class SCIF(Unlearner):

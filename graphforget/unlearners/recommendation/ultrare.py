@@ -10,9 +10,9 @@ from torch import nn
 from graphforget.base import Ensemble, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count
-from graphforget.unlearners._shared.partition import SIDES, shards_of_interactions
 from graphforget.unlearners._shared.shard_ensemble import retrain_touched, train_ensemble
 from graphforget.unlearners._shared.shards import Membership
+from graphforget.unlearners.recommendation._shared.partition import SIDES, shards_of_interactions
 
 
 class UltraRE(Unlearner):

@@ -21,7 +21,8 @@ import graphforget
 from graphforget import DeletionRequest, InputError
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.backends import reference
-from graphforget.models.gnn.accelerate import accelerate, kept, undo
+from graphforget.models.gnn.accelerate import accelerate, undo
+from graphforget.models.gnn.accelerate import memo as kept
 from graphforget.tasks import NodeClassification
 
 N, F = 12, 7

@@ -9,7 +9,7 @@ from graphforget.models import EASE, LightGCN
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
 from graphforget.testing import check_unlearner
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import SISA
 from graphforget.unlearners._shared.shards import Membership

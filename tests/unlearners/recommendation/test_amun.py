@@ -10,7 +10,7 @@ from graphforget.exceptions import InputError
 from graphforget.models import BPRMF
 from graphforget.tasks import Recommendation
 from graphforget.testing import tiny_case
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.unlearners import AmUn, FineTune
 
 

@@ -10,11 +10,11 @@ from graphforget import models
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import GraphForgetRec, RowReset
-from graphforget.unlearners._shared.contrast import pair_scorer
-from graphforget.unlearners._shared.returning import returning
+from graphforget.unlearners.recommendation._shared.contrast import pair_scorer
+from graphforget.unlearners.recommendation._shared.contrast_case import returning
 from graphforget.unlearners.recommendation.graphforget_rec import KINDS
 
 GONE = [0, 1, 2, 3, 4, 5, 6, 7]

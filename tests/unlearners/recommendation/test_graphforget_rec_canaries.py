@@ -10,7 +10,7 @@ import torch
 from graphforget.interactions import CANARY, with_canaries
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners import GraphForgetRec
-from graphforget.unlearners._shared.returning import HELD_OUT, returning
+from graphforget.unlearners.recommendation._shared.contrast_case import HELD_OUT, returning
 
 GONE = [0, 1, 2, 3, 4, 5, 6, 7]
 

@@ -8,7 +8,7 @@ import torch
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest
 from graphforget.testing import check_unlearner
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import LASER
 from graphforget.unlearners._shared.shards import Membership, train_stages

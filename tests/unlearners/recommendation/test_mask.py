@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graphforget.exceptions import UnsupportedError
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import Mask
 

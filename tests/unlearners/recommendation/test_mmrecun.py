@@ -10,7 +10,7 @@ from graphforget.models import BPRMF, LightGCN
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
 from graphforget.testing import tiny_case
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.unlearners import FineTune, MMRecUn
 from graphforget.unlearners.recommendation.mmrecun import forget_recall
 

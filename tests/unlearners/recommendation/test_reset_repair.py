@@ -5,7 +5,7 @@ import torch
 
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest
-from graphforget.testing.probe import same_weights
+from graphforget.testing.snapshots import same_weights
 from graphforget.unlearners import ResetRepair, RowReset
 
 

@@ -8,8 +8,8 @@ import torch
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest
 from graphforget.testing import check_unlearner
-from graphforget.testing.probe import same_weights
 from graphforget.testing.report import ContractError
+from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import UltraRE
 from graphforget.unlearners._shared.shards import Membership

@@ -13,7 +13,7 @@ from torch_geometric.utils import add_self_loops, remove_self_loops
 from graphforget.kernels import edge_scores, edge_softmax, spmm
 from graphforget.kernels.attention import gat_aggregate
 from graphforget.models.gnn.accelerate.helped import Helped, apply, plus
-from graphforget.models.gnn.accelerate.kept import Structure, compile_edges, remember
+from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, remember
 
 
 class GATConv(Helped, pyg.GATConv):

@@ -14,7 +14,7 @@ from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from graphforget import kernels
 from graphforget.kernels import SparseGraph
-from graphforget.models.gnn.accelerate.kept import Structure, compile_edges, features, remember, structure
+from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, features, remember, structure
 
 SUM = frozenset({"add", "sum"})
 # Not the maximum: PyG shares its gradient among equal values (zeros after a ReLU), the kernels give it to one of them.

@@ -25,7 +25,7 @@ from graphforget.models.gnn.accelerate.helped import (
     propagate_then,
     widens,
 )
-from graphforget.models.gnn.accelerate.kept import Structure, compile_edges, remember
+from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, remember
 from graphforget.models.gnn.accelerate.relations import FastRGCNConv, RGCNConv
 
 

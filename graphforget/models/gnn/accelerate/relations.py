@@ -10,7 +10,7 @@ from torch_geometric import nn as pyg
 
 from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.accelerate.helped import SUM, Helped, plus
-from graphforget.models.gnn.accelerate.kept import compile_edges, features, remember
+from graphforget.models.gnn.accelerate.memo import compile_edges, features, remember
 from graphforget.models.gnn.rgcn import relation_weights, relational_sum, root_term
 
 

@@ -1,0 +1,1 @@
+"""CPU operations that numba compiles."""

@@ -1,0 +1,1 @@
+"""GPU operations as Triton kernels."""

@@ -1,0 +1,233 @@
+"""Link prediction on one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base import Batch, Forward, Recipe
+from graphforget.exceptions import InputError
+from graphforget.graphs import GraphData, pair_keys
+from graphforget.kernels import pair_scores
+from graphforget.metrics.utility import average_precision, roc_auc
+from graphforget.requests import DeletionRequest, ForgetSplit, View
+from graphforget.tasks.graph.change import Change
+from graphforget.tasks.graph.encoding import read_batch
+from graphforget.tasks.graph.task import GraphTask
+from graphforget.tasks.trainable import chunks, reduce
+
+
+class LinkPrediction(GraphTask):
+    """Bernoulli outputs per pair of nodes; an example is a row (u, v), u <= v where the graph is undirected.
+
+    The model returns node embeddings from ``forward(x, edge_index)``; a pair's logit is the dot product, or
+    ``model.decode(z, edge_label_index)`` where the model has it. Training positives are the message-passing edges
+    themselves, as in Cheng et al., "GNNDelete" (ICLR 2023); negatives are drawn anew in every epoch from live nodes and
+    exclude existing edges.
+
+    Example:
+        >>> from graphforget.datasets import load
+        >>> from graphforget.models import GCN
+        >>> data = load("digits", task="link_prediction")
+        >>> task = LinkPrediction(build=lambda d: GCN(64, 32, 16))
+        >>> sorted(task.utility(task.new_model(data, seed=0), task.view(data, "val")))
+        ['average_precision', 'roc_auc']
+    """
+
+    name = "link_prediction"
+    output_kind = "bernoulli"
+    monitor = "roc_auc"
+    default_recipe = Recipe(epochs=1500, lr=5e-3, patience=20, eval_every=10)
+
+    def adopt(self, data: object) -> GraphData:
+        """A graph with at least one edge.
+
+        Raises:
+            InputError: No edges to learn from.
+        """
+        graph = super().adopt(data)
+        if graph.edge_index.size(1) == 0:
+            raise InputError("link prediction needs at least one edge; edge_index is empty.")
+        return graph
+
+    def view(
+        self,
+        data: GraphData,
+        part: str,
+        *,
+        side: Literal["forget", "retain"] | None = None,
+        request: DeletionRequest | None = None,
+    ) -> View:
+        """Positive pairs of a part; val and test carry their fixed negatives. A pair has no class: all are on the retain side."""
+        if side == "forget":
+            return View(data, torch.empty((0, 2), dtype=torch.long), "none")
+        if part == "train":
+            return View(data, data.pairs(), "draw")
+        nothing = torch.empty((0, 2), dtype=torch.long)
+        return View(data, data.splits.get(part, nothing), data.splits.get(f"{part}_neg", nothing))
+
+    def split(self, data: GraphData, request: DeletionRequest) -> ForgetSplit:
+        """Resolve a request; see :meth:`GraphTask.split`.
+
+        Raises:
+            InputError: Also for edges that derive from features: a deletion moves other edges too, so that what is retained
+                would not be a part of what was trained on.
+        """
+        if data.edge_rule is not None:
+            raise InputError(
+                f"the edges of '{data.name}' are derived from its features, so they cannot be examples of link prediction: "
+                f"hold some out first, for example load(name, task='link_prediction') or split_edges(data)."
+            )
+        return super().split(data, request)
+
+    def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
+        removed = change.removed_pairs
+
+        def retain() -> Tensor:
+            stays = torch.ones(len(data.pairs()), dtype=torch.bool)
+            stays[torch.searchsorted(data.kept.example_keys, pair_keys(removed, data.num_nodes))] = False
+            return data.pairs()[stays]
+
+        def affected() -> Tensor:
+            near = change.pairs_at(change.region.nonzero().view(-1))
+            return near[~torch.isin(near, change.feature_nodes).any(1)]
+
+        return {
+            "removed": removed,
+            "retain": retain,
+            "altered": lambda: change.pairs_at(change.feature_nodes),
+            "affected": affected,
+            "readable": ~change.dead[removed].any(1),
+        }
+
+    def _batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Positives first, then as many negatives (drawn, fixed or none, as the view says)."""
+        pieces = chunks(len(view), batch_size, shuffle, generator)
+        fixed = view.negatives if isinstance(view.negatives, Tensor) else None
+        shares = fixed.tensor_split(len(pieces)) if fixed is not None else None
+        for number, piece in enumerate(pieces):
+            positive = view.index[piece]
+            if shares is not None:
+                negative = shares[number]
+            elif view.negatives == "draw":
+                negative = self.draw_negatives(view.data, len(positive), generator)
+            else:
+                negative = positive[:0]
+            y = torch.cat([torch.ones(len(positive)), torch.zeros(len(negative))])
+            yield Batch(view.data, torch.cat([positive, negative]), y)
+
+    def draw_negatives(self, data: GraphData, count: int, generator: torch.Generator | None) -> Tensor:
+        """``count`` uniform pairs of distinct live nodes that are no edge of ``data``, [count, 2]; core nodes, of a part.
+
+        Pairs are rejected against edges a fixed number of times; what is left after that in a nearly complete graph is refused.
+
+        Raises:
+            InputError: The graph is so dense that non-edges were not found.
+        """
+        alive, part = data.alive, data.part
+        live = self._memo.get(data, "live", (alive,), lambda: (alive if part is None else alive & part.core).nonzero().view(-1))
+        edges = self._memo.get(data, "edges", (data.edge_index,), lambda: EdgeSet(pair_keys(data.pairs(), data.num_nodes)))
+        if len(live) < 2:
+            raise InputError("negatives cannot be drawn: fewer than two nodes are left" + (" in the region." if part else "."))
+        pairs = torch.empty((0, 2), dtype=torch.long)
+        for _ in range(50):
+            need = count - len(pairs)
+            if need <= 0:
+                return pairs
+            drawn = torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)
+            if len(live) < data.num_nodes:
+                drawn = live[drawn]
+            low, high = drawn[:, 0], drawn[:, 1]
+            if data.undirected:
+                low, high = torch.minimum(low, high), torch.maximum(low, high)
+                drawn = torch.stack([low, high], 1)
+            absent = (low != high) & ~edges.contains(low * data.num_nodes + high)
+            kept = absent.nonzero().view(-1)[:need]
+            pairs = torch.cat([pairs, drawn.index_select(0, kept)])
+        if len(pairs) >= count:
+            return pairs
+        if part is not None:
+            raise InputError(
+                f"could not draw {count} non-edges: the nodes of the region are (nearly) all connected. Let others join with "
+                f"retain_sample=256, or use scope='full'."
+            )
+        raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
+
+    def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Edges become non-edges and the reverse: the only wrong answer there is."""
+        return batch.replace(y=1 - batch.y)
+
+    def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
+        encoding = self.encode(model, batches[0].data, store=store)
+        results = []
+        for batch in batches:
+            z, layers, rows = read_batch(encoding, batch)
+            decode = getattr(model, "decode", None)
+            outputs = decode(z, rows.t()) if callable(decode) else pair_scores(z, rows)
+            if outputs.dim() != 1:
+                raise InputError(f"decode(z, edge_label_index) must return one logit per pair, [n]; got {list(outputs.shape)}.")
+            layers.update({k: t for k, t in store.items() if k not in layers})
+            results.append(Forward(outputs, z, layers, rows))
+        return results
+
+    def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
+        """Binary cross-entropy on logits."""
+        y = batch.y.to(forward.outputs)
+        return reduce(nn.functional.binary_cross_entropy_with_logits(forward.outputs, y, reduction="none"), reduction)
+
+    def twins(self, split: ForgetSplit) -> Tensor:
+        """Validation edges within one hop of what the request touched."""
+        pairs = self.index(split.retain_data, "val")
+        hops = split.region["distance"][pairs]
+        return pairs[((hops >= 0) & (hops <= 1)).any(1)]
+
+    def can_score(self, view: View) -> bool:
+        """Positives, and fixed negatives to compare them with."""
+        return len(view) > 0 and isinstance(view.negatives, Tensor) and len(view.negatives) > 0
+
+    def utility(self, model: nn.Module, view: View) -> dict[str, float]:
+        """``{"roc_auc": ..., "average_precision": ...}`` of positives against the view's negatives.
+
+        Raises:
+            InputError: The view has no fixed negatives, or one side is empty.
+        """
+        if not isinstance(view.negatives, Tensor):
+            raise InputError("link utility needs fixed negatives: use task.view(data, 'val') or 'test'.")
+        scores = self.predict(model, view)
+        y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
+        return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
+
+
+class EdgeSet:
+    """Which keys are edges: a bitmap of hashes rejects most non-edges, the others are looked up among the sorted keys.
+
+    Validation and test edges are not in it: a deployer does not know those.
+
+    Args:
+        keys: One integer per edge, [m].
+    """
+
+    def __init__(self, keys: Tensor) -> None:
+        self.keys = keys.sort().values
+        # 64 places per edge: about one non-edge in 64 needs the exact look-up.
+        self.mask = 2 ** min(max(6 + len(keys).bit_length(), 10), 26) - 1
+        self.bitmap = torch.zeros(self.mask + 1, dtype=torch.bool)
+        self.bitmap[self._hash(keys)] = True
+
+    def _hash(self, keys: Tensor) -> Tensor:
+        return ((keys * 2654435761) >> 16) & self.mask  # Knuth's multiplicative hash
+
+    def contains(self, keys: Tensor) -> Tensor:
+        """[n] bool."""
+        found = self.bitmap.index_select(0, self._hash(keys))
+        rows = found.nonzero().view(-1)
+        if len(rows):
+            asked = keys[rows]
+            at = torch.searchsorted(self.keys, asked).clamp(max=len(self.keys) - 1)
+            found[rows] = self.keys[at] == asked
+        return found

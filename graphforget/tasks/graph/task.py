@@ -1,0 +1,242 @@
+"""What node and link tasks share: reading a graph, splitting it by a request, encoding live rows once per context."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphforget.base import Batch, count_work, using_row_ids
+from graphforget.exceptions import InputError
+from graphforget.graphs import (
+    GraphData,
+    as_graph,
+    hop_distance,
+    induced_subgraph,
+    k_hop,
+    remove_edges,
+    remove_features,
+    remove_nodes,
+    take_rows,
+)
+from graphforget.kernels.sampling import per_hop
+from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
+from graphforget.tasks.graph.change import Change, resolve
+from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach, takes_ids
+from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
+from graphforget.tasks.graph.region import local_split
+from graphforget.tasks.trainable import Memo, TrainableTask, device_of
+
+GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
+
+
+class GraphTask(TrainableTask):
+    """Base of tasks that read a :class:`~graphforget.graphs.GraphData`.
+
+    Args:
+        num_hops: How far a change reaches through the model (its number of message-passing layers).
+        **kwargs: See :class:`~graphforget.base.Task`.
+    """
+
+    kinds = GRAPH_KINDS
+    has_input_graph = True
+    batch_rows_are_layer_rows = False
+    reads_parts = True
+
+    def __init__(self, *, num_hops: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if num_hops < 0:
+            raise InputError(f"num_hops must be 0 or more, got {num_hops}.")
+        self.num_hops = num_hops
+        per_hop(self.recipe.fanout, num_hops)  # refuses a fanout for another number of hops
+        self._memo = Memo()
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-safe record of the task."""
+        return super().describe() | {"num_hops": self.num_hops}
+
+    def adopt(self, data: Any) -> GraphData:
+        """PyG ``Data``, networkx and scipy graphs become a :class:`GraphData`; containers pass through."""
+        return data if isinstance(data, GraphData) else as_graph(data)
+
+    # ---- context and encoding -----------------------------------------------------------------------------
+    def context(self, data: GraphData, device: torch.device | str = "cpu") -> GraphContext:
+        """Live rows, compact edges and normalised adjacency of ``data``, memoised with it."""
+        device = torch.device(device)
+        return self._memo.get(
+            data, ("context", str(device)), (data.x, data.edge_index, data.alive), lambda: self._make_context(data, device)
+        )
+
+    def _make_context(self, data: GraphData, device: torch.device) -> GraphContext:
+        ids, x, part = data.alive.nonzero().view(-1), data.x, data.part
+        all_live = len(ids) == data.num_nodes
+        position, edge_index = ids, data.edge_index
+        if not all_live:
+            position = torch.full((data.num_nodes,), -1, dtype=torch.long)
+            position[ids] = torch.arange(len(ids))
+            edge_index, x = position[edge_index], None if x is None else take_rows(x, ids)
+        return GraphContext(
+            ids.to(device),
+            position.to(device),
+            edge_index.to(device),
+            None if x is None else x.to(device),
+            degree=None if part is None or part.whole else part.degree[ids].to(device),
+            names=None if part is None else part.ids[ids].to(device),
+            whole=data.incoming if all_live else None,
+        )
+
+    def encode(
+        self,
+        model: nn.Module,
+        data: GraphData,
+        *,
+        store: dict[str, Tensor] | None = None,
+        inputs: tuple[Tensor, Tensor] | None = None,
+    ) -> Encoding:
+        """One pass of the model over the live part of a graph.
+
+        Args:
+            model: ``forward(x, edge_index)``, optionally with ``n_id``.
+            data: The graph.
+            store: Dictionary that an enclosing ``captured`` fills.
+            inputs: (node ids [n], features [n, F]) that replace rows of x.
+        """
+        ctx = self.context(data, device_of(model))
+        own = bool(getattr(model, "accepts_sparse", False))
+        if inputs is not None:
+            x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
+        else:
+            x = ctx.features if own else ctx.dense
+        extra = {"n_id": ctx.row_ids} if takes_ids(type(model).forward) else {}
+        with using_row_ids(ctx.row_ids):
+            outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
+        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
+            got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise InputError(
+                f"forward(x, edge_index) of {type(model).__name__} must return one row per node, [{len(ctx.ids)}, d]; got {got}."
+            )
+        count_work(encodings=1)
+        return Encoding(ctx, outputs, {} if store is None else dict(store))
+
+    def region(self, view: View, *, num_hops: int | None = None) -> View:
+        """The same examples in the induced subgraph of their ``num_hops + 1`` neighbourhood, re-indexed.
+
+        One hop more than the model has layers: at the boundary of an induced subgraph degrees are cut, so normalised
+        aggregation is wrong there and right one step inside.
+        """
+        hops = (self.num_hops if num_hops is None else num_hops) + 1
+        fixed = view.negatives if isinstance(view.negatives, Tensor) else view.index[:0]
+        nodes = torch.unique(torch.cat([view.index.reshape(-1), fixed.reshape(-1)]))
+        part = induced_subgraph(view.data, k_hop(view.data, nodes, hops) & view.data.alive)
+        negatives = part.position[fixed] if isinstance(view.negatives, Tensor) else view.negatives
+        return View(part.data, part.position[view.index], negatives)
+
+    # ---- batches ------------------------------------------------------------------------------------------
+    def batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Batches over a view; where the recipe has a ``fanout``, mini-batches come in sampled parts of the graph."""
+        batches = self._batches(view, batch_size=batch_size, shuffle=shuffle, generator=generator)
+        if batch_size is None or self.recipe.fanout is None:
+            return batches
+        return sampled_parts(batches, self.num_hops, self.recipe.fanout, generator)
+
+    def _batches(
+        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Batches read in the view's own data, by the task's notion of an example."""
+        raise NotImplementedError
+
+    def _prediction_batches(self, model: nn.Module, view: View, generator: torch.Generator | None) -> Iterator[Batch]:
+        batches = self._batches(view, generator=generator)
+        if self.recipe.eval_batch_size is None:
+            return batches
+        check_reach(model, self.num_hops, view.data.undirected)
+        # Our own models are given the degrees of the whole graph; others count them, which is right one hop further in.
+        own = bool(getattr(model, "accepts_sparse", False))
+        return exact_parts(batches, self.num_hops + (0 if own else 1), self.recipe.eval_batch_size, mirror=not own)
+
+    # ---- requests -----------------------------------------------------------------------------------------
+    def resolve(self, data: GraphData, request: DeletionRequest) -> Change:
+        """Check a request against a graph; the answer holds what goes and where a change spreads from.
+
+        Raises:
+            InputError: Unknown or already forgotten ids, or columns that x does not have.
+        """
+        self.check_kinds(request)
+        return resolve(data, request, self.num_hops)
+
+    def split(self, data: GraphData, request: DeletionRequest) -> ForgetSplit:
+        """Resolve a request: which examples are removed, altered or affected, and the graph on each side.
+
+        The work follows what the request touches: whatever is as large as the graph is made when it is first read.
+        """
+        change = self.resolve(data, request)
+        request, nodes, pairs, dead = change.request, change.nodes, change.pairs, change.dead
+        if data.part is None and bool((dead | ~data.alive).all()):
+            raise InputError("the request removes every node of the graph: nothing would be left to retain.")
+
+        def forget(lineage: Lineage | None) -> GraphData:
+            result = data
+            for target in request.of("node_feature"):
+                keep = target.ids[~dead[target.ids]]
+                result = remove_features(result, keep, target.columns) if len(keep) else result
+            result = remove_edges(result, pairs) if len(pairs) else result
+            result = remove_nodes(result, nodes) if len(nodes) else result
+            return result.with_lineage(lineage) if lineage is not None else result
+
+        def unlink() -> GraphData:
+            if data.edge_rule is not None:
+                # Derived edges as they are once everything is forgotten, features included; the content itself is kept.
+                return replace(data, edge_index=forget(None).edge_index, edge_rule=None)
+            result = remove_edges(data, pairs) if len(pairs) else data
+            return remove_nodes(result, nodes, keep_content=True) if len(nodes) else result
+
+        change.forget = lambda: forget(None)
+        parts = self._examples(data, change)
+        if data.part is None and len(parts["removed"]) == len(self.index(data, "train")):
+            raise InputError("the request removes every training example: nothing would be left to retain.")
+        return ForgetSplit(
+            request=request,
+            data=data,
+            forget=forget,
+            unlink="retained" if not len(nodes) and not len(change.feature_nodes) else unlink,
+            region=lambda: {
+                "nodes": change.region & ~dead,
+                "distance": hop_distance(data, change.touched, max(self.num_hops, 2)),
+            },
+            deny={"node": nodes} if len(nodes) else {},
+            **parts,
+        )
+
+    def local_split(
+        self,
+        split: ForgetSplit,
+        model: nn.Module,
+        *,
+        retain_sample: int = 0,
+        val_sample: int = 0,
+        fanout: int | None = None,
+        also: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[ForgetSplit, dict[str, Any]]:
+        """The same deletion in the part of the graph that it reaches; see :func:`graphforget.tasks.graph.region.local_split`."""
+        return local_split(
+            self, split, model, retain_sample=retain_sample, val_sample=val_sample, fanout=fanout, also=also, generator=generator
+        )
+
+    def near(self, split: ForgetSplit) -> dict[str, Tensor]:
+        """Retained examples by hops from what the request touched: ``hop1`` (0 or 1), ``hop2``, ``far`` (beyond)."""
+        hops = split.region["distance"][split.retain]
+        hops = torch.where(hops < 0, torch.iinfo(hops.dtype).max, hops)
+        if hops.dim() == 2:
+            hops = hops.amin(1)
+        masks = {"hop1": hops <= 1, "hop2": hops == 2, "far": hops > 2}
+        return {name: split.retain[mask] for name, mask in masks.items() if bool(mask.any())}
+
+    def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
+        """removed, altered, affected, retain and readable, by the task's notion of an example; see :class:`ForgetSplit`."""
+        raise NotImplementedError

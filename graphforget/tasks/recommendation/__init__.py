@@ -1,0 +1,1 @@
+"""Recommendation: users, items, interactions, ranked lists."""
