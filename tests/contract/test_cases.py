@@ -1,4 +1,4 @@
-"""The contract cases C1 to C27: what broke in a prototype, each with a test that would see it break again.
+"""The contract cases: what broke in a prototype, each with a test that would see it break again.
 
 ``CASES`` says where each case is tested; the cases that span several rooms of the house are tested here.
 """
@@ -25,76 +25,78 @@ from graphforget.testing.snapshots import predictions, same_weights, served
 HERE = "tests/contract/test_cases.py"
 LATER = "tests/contract/test_cases_results.py"
 CASES = {
-    "C1": (f"{HERE}::test_c01_forgotten_edges_are_read_on_the_retained_graph",),
-    "C2": (
-        f"{HERE}::test_c02_one_batch_in_two_contexts_keeps_its_draws",
-        "tests/tasks/recommendation/test_task.py::test_c2_draws_are_made_in_batches_and_kept_by_on",
+    "forgotten examples stay readable": (f"{HERE}::test_forgotten_edges_are_read_on_the_retained_graph",),
+    "one batch in two contexts": (
+        f"{HERE}::test_one_batch_in_two_contexts_keeps_its_draws",
+        "tests/tasks/recommendation/test_task.py::test_draws_are_made_in_batches_and_kept_by_on",
     ),
-    "C3": (
-        f"{HERE}::test_c03_a_deleted_node_has_content_only_until_it_is_unlinked",
-        "tests/tasks/samples/test_image_classification.py::test_c3_forgotten_samples_cannot_be_read_in_the_retained_data",
+    "three contexts": (
+        f"{HERE}::test_a_deleted_node_has_content_only_until_it_is_unlinked",
+        "tests/tasks/samples/test_image_classification.py::test_forgotten_samples_cannot_be_read_in_the_retained_data",
     ),
-    "C4": (
-        f"{HERE}::test_c04_what_is_forgotten_is_stated",
-        "tests/tasks/samples/test_image_classification.py::test_c4_samples_are_removed_and_emptied",
+    "the forget part is stated": (
+        f"{HERE}::test_what_is_forgotten_is_stated",
+        "tests/tasks/samples/test_image_classification.py::test_samples_are_removed_and_emptied",
     ),
-    "C5": (
-        f"{HERE}::test_c05_serving_tells_identity_and_unlink_apart",
-        f"{HERE}::test_c05_unlink_refuses_without_an_input_graph",
+    "what is served": (
+        f"{HERE}::test_serving_tells_identity_and_unlink_apart",
+        f"{HERE}::test_unlink_refuses_without_an_input_graph",
     ),
-    "C6": (f"{LATER}::test_c06_prepared_state_serves_two_requests_as_one",),
-    "C7": (
-        f"{HERE}::test_c07_ensembles_are_averaged_in_probability_space",
-        "tests/tasks/test_trainable.py::test_c7_an_ensemble_of_a_model_with_itself_is_that_model",
+    "prepared state": (f"{LATER}::test_prepared_state_serves_two_requests_as_one",),
+    "ensembles": (
+        f"{HERE}::test_ensembles_are_averaged_in_probability_space",
+        "tests/tasks/test_trainable.py::test_an_ensemble_of_a_model_with_itself_is_that_model",
     ),
-    "C8": (f"{HERE}::test_c08_missing_history_is_a_reason", f"{HERE}::test_c08_initial_weights_can_be_verified"),
-    "C9": (
-        "tests/tasks/test_trainable.py::test_c9_new_model_is_sized_for_the_data_and_seeded",
-        "tests/tasks/test_trainable.py::test_c9_parameters_that_no_reset_sets_are_refused",
+    "training history": (f"{HERE}::test_missing_history_is_a_reason", f"{HERE}::test_initial_weights_can_be_verified"),
+    "fresh models": (
+        "tests/tasks/test_trainable.py::test_new_model_is_sized_for_the_data_and_seeded",
+        "tests/tasks/test_trainable.py::test_parameters_that_no_reset_sets_are_refused",
     ),
-    "C10": (f"{HERE}::test_c10_five_subsets_of_one_graph_cost_one_encoding",),
-    "C11": ("tests/metrics/test_divergence.py::test_divergence_vanishes_on_equal_outputs_and_is_positive_elsewhere",),
-    "C12": ("tests/tasks/recommendation/test_task.py::test_c12_the_regulariser_is_in_penalty_and_not_in_loss",),
-    "C13": (
-        f"{HERE}::test_c13_emptied_slots_change_nothing_for_batch_norm",
-        "tests/tasks/samples/test_image_classification.py::test_c13_a_forgotten_sample_reads_as_nan",
+    "one encoding for many batches": (f"{HERE}::test_five_subsets_of_one_graph_cost_one_encoding",),
+    "distances": ("tests/metrics/test_divergence.py::test_divergence_vanishes_on_equal_outputs_and_is_positive_elsewhere",),
+    "regularisers": ("tests/tasks/recommendation/test_task.py::test_the_regulariser_is_in_penalty_and_not_in_loss",),
+    "emptied slots": (
+        f"{HERE}::test_emptied_slots_change_nothing_for_batch_norm",
+        "tests/tasks/samples/test_image_classification.py::test_a_forgotten_sample_reads_as_nan",
     ),
-    "C14": (
-        "tests/tasks/test_trainable.py::test_c14_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
-        f"{HERE}::test_c14_edges_derived_from_features_are_rebuilt",
+    "derived structures": (
+        "tests/tasks/test_trainable.py::test_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
+        f"{HERE}::test_edges_derived_from_features_are_rebuilt",
     ),
-    "C15": (f"{HERE}::test_c15_entity_rows_are_required_where_declared",),
-    "C16": (
-        "tests/tasks/test_trainable.py::test_c16_layers_are_captured_or_refused_by_name",
-        f"{HERE}::test_c16_a_head_in_decode_is_captured",
+    "rows of an entity": (f"{HERE}::test_entity_rows_are_required_where_declared",),
+    "named layers": (
+        "tests/tasks/test_trainable.py::test_layers_are_captured_or_refused_by_name",
+        f"{HERE}::test_a_head_in_decode_is_captured",
     ),
-    "C17": (f"{LATER}::test_c17_operators_survive_copies_files_and_further_requests",),
-    "C18": (
-        "tests/tasks/samples/test_image_classification.py::test_c18_inputs_can_be_edited",
-        "tests/tasks/recommendation/test_task.py::test_c18_ids_cannot_be_edited",
+    "inserted operators": (f"{LATER}::test_operators_survive_copies_files_and_further_requests",),
+    "edited inputs": (
+        "tests/tasks/samples/test_image_classification.py::test_inputs_can_be_edited",
+        "tests/tasks/recommendation/test_task.py::test_ids_cannot_be_edited",
     ),
-    "C19": (
-        "tests/tasks/samples/test_image_classification.py::test_c19_classes_leave_train_and_val_and_stay_in_test",
-        "tests/tasks/test_trainable.py::test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given",
+    "held-out views": (
+        "tests/tasks/samples/test_image_classification.py::test_classes_leave_train_and_val_and_stay_in_test",
+        "tests/tasks/test_trainable.py::test_early_stopping_reads_the_validation_of_the_data_it_was_given",
     ),
-    "C20": (
-        "tests/tasks/test_trainable.py::test_c20_index_trains_on_nothing_else",
-        "tests/tasks/test_trainable.py::test_c20_epochs_run_exactly_and_keep_what_was_asked",
+    "partial training": (
+        "tests/tasks/test_trainable.py::test_index_trains_on_nothing_else",
+        "tests/tasks/test_trainable.py::test_epochs_run_exactly_and_keep_what_was_asked",
     ),
-    "C21": (f"{LATER}::test_c21_one_request_with_several_kinds",),
-    "C22": (f"{LATER}::test_c22_gold_of_a_sequence_is_of_everything_deleted",),
-    "C23": (f"{LATER}::test_c23_gold_keys_tell_models_apart", f"{LATER}::test_c23_without_source_nothing_is_cached"),
-    "C24": (f"{LATER}::test_c24_methods_never_name_a_device",),
-    "C25": (f"{LATER}::test_c25_two_kinds_of_exact",),
-    "C26": ("tests/test_layers.py::test_import_graphforget_loads_nothing_heavy",),
-    "C27": (f"{LATER}::test_c27_a_region_gives_a_users_module_the_same_outputs",),
+    "several kinds in one request": (f"{LATER}::test_one_request_with_several_kinds",),
+    "sequences": (f"{LATER}::test_gold_of_a_sequence_is_of_everything_deleted",),
+    "keys of cached gold": (f"{LATER}::test_gold_keys_tell_models_apart", f"{LATER}::test_without_source_nothing_is_cached"),
+    "devices": (f"{LATER}::test_methods_never_name_a_device",),
+    "two kinds of exact": (f"{LATER}::test_two_kinds_of_exact",),
+    "a light import": ("tests/test_layers.py::test_import_graphforget_loads_nothing_heavy",),
+    "regions": (f"{LATER}::test_a_region_gives_a_users_module_the_same_outputs",),
 }
 ROOT = Path(__file__).resolve().parents[2]
 
 
 # ---- the table ------------------------------------------------------------------------------------------------
-def test_every_case_is_in_the_table():
-    assert list(CASES) == [f"C{n}" for n in range(1, 28)]
+def test_every_case_that_the_architecture_names_is_tested():
+    section = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("\n## Cases\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1].strip() for line in section.splitlines() if line.startswith("| ")]
+    assert rows == ["case", "---", *CASES]
 
 
 @pytest.mark.parametrize("test", sorted({t for tests in CASES.values() for t in tests}))
@@ -104,8 +106,8 @@ def test_every_test_in_the_table_exists(test):
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-# ---- C1 to C4: contexts and parts --------------------------------------------------------------------------
-def test_c01_forgotten_edges_are_read_on_the_retained_graph():
+# ---- contexts and parts -----------------------------------------------------------------------------------
+def test_forgotten_edges_are_read_on_the_retained_graph():
     case = tiny_case("link_prediction")
     split = case.task.split(case.data, case.requests["edges"])
     views = [split.view("forget", on=on) for on in ("original", "unlinked", "retained")]
@@ -116,7 +118,7 @@ def test_c01_forgotten_edges_are_read_on_the_retained_graph():
     assert half.index.shape == (3, 2)
 
 
-def test_c02_one_batch_in_two_contexts_keeps_its_draws():
+def test_one_batch_in_two_contexts_keeps_its_draws():
     case = tiny_case("link_prediction")
     split, model = case.task.split(case.data, case.requests["edges"]), case.model()
     batch = next(iter(case.task.batches(split.view("retain", on="retained"), generator=torch.Generator().manual_seed(0))))
@@ -133,7 +135,7 @@ def test_c02_one_batch_in_two_contexts_keeps_its_draws():
     assert bool(gone.any()) and torch.equal(torch.isnan(wrong), gone)
 
 
-def test_c03_a_deleted_node_has_content_only_until_it_is_unlinked():
+def test_a_deleted_node_has_content_only_until_it_is_unlinked():
     case = tiny_case("node_classification")
     split = case.task.split(case.data, case.requests["nodes"])
     with pytest.raises(ViewError, match="no content in the retained data"):
@@ -158,14 +160,14 @@ def test_c03_a_deleted_node_has_content_only_until_it_is_unlinked():
         ("recommendation", "items", "removed"),
     ],
 )
-def test_c04_what_is_forgotten_is_stated(task, request_, source):
+def test_what_is_forgotten_is_stated(task, request_, source):
     result = tiny_case(task).unlearn("finetune", request_)
     assert result.forget_source == source and result.to_dict()["forget_source"] == source
     assert (len(result.split.view("forget", on="original")) == 0) == (source == "none")
 
 
-# ---- C5 to C8: serving, state, ensembles, history -----------------------------------------------------------
-def test_c05_serving_tells_identity_and_unlink_apart():
+# ---- serving, ensembles, history --------------------------------------------------------------------------
+def test_serving_tells_identity_and_unlink_apart():
     one, two = (tiny_case("node_classification").unlearn(method, "edges") for method in ("identity", "unlink"))
     assert same_weights(one.model, two.model) and not one.serving.same_as(two.serving)
     assert one.data is one.split.data and two.data is two.split.retain_data
@@ -173,19 +175,19 @@ def test_c05_serving_tells_identity_and_unlink_apart():
     assert two.to_dict()["serving"] == {"context": "retained", "deny": {}}
 
 
-def test_c05_serving_compares_what_is_denied():
+def test_serving_compares_what_is_denied():
     some, others = Serving(deny={"item": torch.tensor([1])}), Serving(deny={"item": torch.tensor([2])})
     assert some.same_as(Serving(deny={"item": torch.tensor([1])})) and not some.same_as(others) and not some.same_as(Serving())
     assert tiny_case("node_classification").unlearn("finetune", "nodes").serving.deny["node"].tolist() == [0, 3, 27, 30]
 
 
 @pytest.mark.parametrize("task", ["image_classification", "recommendation"])
-def test_c05_unlink_refuses_without_an_input_graph(task):
+def test_unlink_refuses_without_an_input_graph(task):
     with pytest.raises(UnsupportedError, match="no input graph"):
         tiny_case(task).unlearn("unlink", next(iter(tiny_requests(task))))
 
 
-def test_c07_ensembles_are_averaged_in_probability_space():
+def test_ensembles_are_averaged_in_probability_space():
     case = tiny_case("link_prediction")
     a, b = case.model(), case.task.new_model(case.data, seed=9)
     view = case.task.view(case.data, "test")
@@ -207,7 +209,7 @@ class NeedsHistory(Unlearner):
         return Outcome(model=start)
 
 
-def test_c08_missing_history_is_a_reason():
+def test_missing_history_is_a_reason():
     case = tiny_case("image_classification")
     split = case.task.split(case.data, case.requests["samples"])
     with counting() as work, pytest.raises(UnsupportedError, match="pass history=, the FitLog that task.fit returned"):
@@ -217,15 +219,15 @@ def test_c08_missing_history_is_a_reason():
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_c08_initial_weights_can_be_verified(task):
+def test_initial_weights_can_be_verified(task):
     case = tiny_case(task)
     log = case.history
     assert isinstance(log, FitLog) and weights_digest(case.task.new_model(case.data, seed=log.seed)) == log.init_digest
     assert set(log.checkpoints) == set(range(1, log.epochs + 1)) and log.optimizer_state is not None
 
 
-# ---- C10 to C16: cost, slots, derived structure, rows, layers ----------------------------------------------------
-def test_c10_five_subsets_of_one_graph_cost_one_encoding():
+# ---- cost, slots, derived structure, rows, layers ---------------------------------------------------------
+def test_five_subsets_of_one_graph_cost_one_encoding():
     case = tiny_case("node_classification")
     batches = [next(iter(case.task.batches(View(case.data, ids, "none")))) for ids in torch.arange(50).split(10)]
     with counting() as work, evaluating(model := case.model()):
@@ -246,7 +248,7 @@ class Normed(nn.Module):
         return self.out(h.index_add(0, edge_index[1], h[edge_index[0]]))
 
 
-def test_c13_emptied_slots_change_nothing_for_batch_norm():
+def test_emptied_slots_change_nothing_for_batch_norm():
     task, data = TASKS["node_classification"](build=lambda d: Normed()), tiny_data("node_classification")
     split = task.split(data, DeletionRequest.nodes(torch.arange(0, 60, 2)))
     model = task.new_model(data, seed=0).train()
@@ -260,7 +262,7 @@ def test_c13_emptied_slots_change_nothing_for_batch_norm():
     assert torch.allclose(outputs[live], compact, atol=1e-6)
 
 
-def test_c14_edges_derived_from_features_are_rebuilt():
+def test_edges_derived_from_features_are_rebuilt():
     from graphforget.graphs import GraphData
     from graphforget.graphs.edge_rules import KNNRule
 
@@ -279,7 +281,7 @@ def test_c14_edges_derived_from_features_are_rebuilt():
         task.split(data, DeletionRequest.edges(pairs=data.pairs()[:1]))
 
 
-def test_c15_entity_rows_are_required_where_declared():
+def test_entity_rows_are_required_where_declared():
     class ResetsRows(NeedsHistory):
         tags = Tags(key="resets_rows", summary="Resets rows.", citation="tests", needs_entity_rows=True)
 
@@ -305,7 +307,7 @@ class Decoding(nn.Module):
         return self.head(z[edge_label_index[0]] * z[edge_label_index[1]]).view(-1)
 
 
-def test_c16_a_head_in_decode_is_captured():
+def test_a_head_in_decode_is_captured():
     task, data = TASKS["link_prediction"](build=lambda d: Decoding()), tiny_data("link_prediction")
     model = task.new_model(data, seed=0)
     assert task.layer_names(model) == ["encoder", "head"] and task.head(model) == "head"

@@ -23,7 +23,7 @@ from graphforget.testing.snapshots import predictions, same_weights, served, wei
 from graphforget.unlearners import METHODS
 
 
-# ---- C6 and C25: state and what exact means ---------------------------------------------------------------
+# ---- state ------------------------------------------------------------------------------------------------
 class TwoShards(Unlearner):
     """Exact by construction: two models, each trained on the examples whose hash sends them there."""
 
@@ -62,7 +62,7 @@ class TwoShards(Unlearner):
         return Outcome(model=Ensemble(members))
 
 
-def test_c06_prepared_state_serves_two_requests_as_one():
+def test_prepared_state_serves_two_requests_as_one():
     report = check_unlearner(TwoShards, tasks=["image_classification"])
     assert {c.name for c in report.checks if c.outcome == "not applicable"} == {"declared frozen", "another method follows"}
     case = tiny_case("image_classification")
@@ -74,8 +74,8 @@ def test_c06_prepared_state_serves_two_requests_as_one():
     assert first.cost.seconds > 0 and first.state == {"seed": 0}
 
 
-# ---- C17, C21, C22: edits, kinds, sequences ----------------------------------------------------------------------
-def test_c17_operators_survive_copies_files_and_further_requests(tmp_path):
+# ---- edits, kinds, sequences ------------------------------------------------------------------------------
+def test_operators_survive_copies_files_and_further_requests(tmp_path):
     case = tiny_case("link_prediction")
     first = tiny_case("link_prediction").unlearn("gnndelete", "edges")
     base = {n for n, _ in first.original.named_parameters()}
@@ -105,7 +105,7 @@ def test_c17_operators_survive_copies_files_and_further_requests(tmp_path):
         ("recommendation", ("item", "user")),
     ],
 )
-def test_c21_one_request_with_several_kinds(task, kinds):
+def test_one_request_with_several_kinds(task, kinds):
     case = tiny_case(task)
     request = case.requests["two kinds"]
     assert request.kinds == kinds
@@ -116,7 +116,7 @@ def test_c21_one_request_with_several_kinds(task, kinds):
     assert tiny_case(task).unlearn("retrain", "two kinds").request == whole.request
 
 
-def test_c22_gold_of_a_sequence_is_of_everything_deleted():
+def test_gold_of_a_sequence_is_of_everything_deleted():
     case = tiny_case("node_classification")
     first = tiny_case("node_classification").unlearn("finetune", "nodes")
     second = first.then(DeletionRequest.nodes([6, 32]))
@@ -131,7 +131,7 @@ def test_c22_gold_of_a_sequence_is_of_everything_deleted():
         second.then(DeletionRequest.nodes([3]))
 
 
-# ---- C23 to C27 ------------------------------------------------------------------------------------------------
+# ---- gold, devices, exactness, regions --------------------------------------------------------------------
 class Scaled(nn.Module):
     """One class whose behaviour depends on a constant that neither its repr nor its source shows."""
 
@@ -150,7 +150,7 @@ def key_of(build, cache_key=None):
     return model_key(TASKS["image_classification"](build=build), tiny_data("image_classification"), cache_key)
 
 
-def test_c23_gold_keys_tell_models_apart():
+def test_gold_keys_tell_models_apart():
     two, again, three = key_of(lambda d: Scaled(2)), key_of(lambda d: Scaled(2)), key_of(lambda d: Scaled(3))
     assert two == again and two != three and repr(Scaled(2)) == repr(Scaled(3))
     from graphforget.models import MLP
@@ -158,7 +158,7 @@ def test_c23_gold_keys_tell_models_apart():
     assert len({key_of(lambda d, h=h: MLP(64, h, 3)) for h in (4, 5, 5)}) == 2
 
 
-def test_c23_without_source_nothing_is_cached():
+def test_without_source_nothing_is_cached():
     space: dict = {"nn": nn, "__name__": "made_in_a_shell"}
     exec(
         "class Shell(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.lin = nn.Linear(64, 3)\n"
@@ -170,7 +170,7 @@ def test_c23_without_source_nothing_is_cached():
 
 
 @pytest.mark.parametrize("path", sorted((Path(graphforget.__file__).parent / "unlearners").rglob("*.py")), ids=lambda p: p.stem)
-def test_c24_methods_never_name_a_device(path):
+def test_methods_never_name_a_device(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute):
             assert node.attr not in ("cuda", "cpu_offload"), f"{path.name}:{node.lineno} names a device"
@@ -183,7 +183,7 @@ def test_c24_methods_never_name_a_device(path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", METHODS)
-def test_c24_a_run_on_a_device_comes_back(method):
+def test_a_run_on_a_device_comes_back(method):
     for task in TASKS:
         case, cls = tiny_case(task), METHODS[method]
         instance, request = cls(**cls.test_params()[0]), next(iter(case.requests.values()))
@@ -198,7 +198,7 @@ def test_c24_a_run_on_a_device_comes_back(method):
         assert torch.allclose(served(here), served(there), atol=0.05)
 
 
-def test_c25_two_kinds_of_exact():
+def test_two_kinds_of_exact():
     references = {key: METHODS[key].tags.exact_reference for key in METHODS if METHODS[key].tags.guarantee == "exact"}
     assert references["retrain"] == "retrain" and set(references.values()) <= {"retrain", "own"}
     case = tiny_case("image_classification")
@@ -220,7 +220,7 @@ class PyG(nn.Module):
         return self.second(self.first(x, edge_index).relu(), edge_index)
 
 
-def test_c27_a_region_gives_a_users_module_the_same_outputs():
+def test_a_region_gives_a_users_module_the_same_outputs():
     task, data = TASKS["node_classification"](build=lambda d: PyG(), num_hops=2), tiny_data("node_classification")
     model = task.new_model(data, seed=0)
     view = View(data, torch.tensor([17]), "none")

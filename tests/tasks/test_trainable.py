@@ -22,7 +22,7 @@ def make_task(**kwargs) -> ImageClassification:
 
 
 # ---- fresh models -----------------------------------------------------------------------------------------
-def test_c9_new_model_is_sized_for_the_data_and_seeded(samples):
+def test_new_model_is_sized_for_the_data_and_seeded(samples):
     task = make_task()
     before = torch.get_rng_state()
     one, same, other = (task.new_model(samples, seed=s) for s in (0, 0, 1))
@@ -31,7 +31,7 @@ def test_c9_new_model_is_sized_for_the_data_and_seeded(samples):
     assert torch.equal(before, torch.get_rng_state())  # the caller's random state is not touched
 
 
-def test_c9_a_template_is_copied_in_shape_only(samples):
+def test_a_template_is_copied_in_shape_only(samples):
     trained = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
     with torch.no_grad():
         trained[1].weight.fill_(7.0)
@@ -39,7 +39,7 @@ def test_c9_a_template_is_copied_in_shape_only(samples):
     assert not bool((fresh[1].weight == 7).any()) and bool((trained[1].weight == 7).all())
 
 
-def test_c9_parameters_that_no_reset_sets_are_refused(samples):
+def test_parameters_that_no_reset_sets_are_refused(samples):
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -69,14 +69,14 @@ def test_fit_learns_in_place_and_keeps_the_best(samples):
     assert not model.training
 
 
-def test_c8_the_log_names_the_initial_weights(samples):
+def test_the_log_names_the_initial_weights(samples):
     task = make_task()
     model = task.new_model(samples, seed=5)
     log = task.fit(model, samples, seed=5, epochs=1)
     assert log.init_digest == weights_digest(task.new_model(samples, seed=log.seed)) != weights_digest(model)
 
 
-def test_c20_epochs_run_exactly_and_keep_what_was_asked(samples):
+def test_epochs_run_exactly_and_keep_what_was_asked(samples):
     task = make_task()
     model, seen = task.new_model(samples, seed=0), []
     log = task.fit(model, samples, seed=0, epochs=4, keep=(2, 4, "optimizer"), callback=lambda epoch, loss: seen.append(epoch))
@@ -89,7 +89,7 @@ def test_c20_epochs_run_exactly_and_keep_what_was_asked(samples):
     assert all(torch.equal(log.checkpoints[2][name], value) for name, value in short.state_dict().items())
 
 
-def test_c20_index_trains_on_nothing_else(samples):
+def test_index_trains_on_nothing_else(samples):
     """Samples outside ``index`` may be NaN: had one been read, the weights would be NaN."""
     task, index = make_task(), samples.splits["train"][:10]
     x = samples.x.clone()
@@ -103,7 +103,7 @@ def test_c20_index_trains_on_nothing_else(samples):
     assert weights[0] == weights[1] != weights_digest(task.new_model(samples, seed=0))
 
 
-def test_c20_lr_overrides_the_recipe(samples):
+def test_lr_overrides_the_recipe(samples):
     task = make_task()
     model = task.new_model(samples, seed=0)
     before = weights_digest(model)
@@ -111,7 +111,7 @@ def test_c20_lr_overrides_the_recipe(samples):
     assert weights_digest(model) == before
 
 
-def test_c20_fit_goes_on_from_the_present_weights(samples):
+def test_fit_goes_on_from_the_present_weights(samples):
     task = make_task()
     model = task.new_model(samples, seed=0)
     task.fit(model, samples, seed=0, epochs=2)
@@ -119,7 +119,7 @@ def test_c20_fit_goes_on_from_the_present_weights(samples):
     assert log.init_digest != weights_digest(task.new_model(samples, seed=1))
 
 
-def test_c19_early_stopping_reads_the_validation_of_the_data_it_was_given(samples):
+def test_early_stopping_reads_the_validation_of_the_data_it_was_given(samples):
     task = make_task()
     after = task.split(
         samples, DeletionRequest.samples(samples.splits["val"][:5]) | DeletionRequest.samples(samples.splits["train"][:1])
@@ -158,7 +158,7 @@ def test_nothing_to_train_on_is_refused(samples):
 
 
 # ---- forward ----------------------------------------------------------------------------------------------
-def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(samples):
+def test_an_ensemble_of_a_model_with_itself_is_that_model(samples):
     task = make_task()
     model, other = task.new_model(samples, seed=0).eval(), task.new_model(samples, seed=1).eval()
     view = task.view(samples, "test")
@@ -173,7 +173,7 @@ def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(samples):
         Ensemble([model])(samples.x)
 
 
-def test_c16_layers_are_captured_or_refused_by_name(samples):
+def test_layers_are_captured_or_refused_by_name(samples):
     task = make_task()
     model = task.new_model(samples, seed=0)
     batch = next(iter(task.batches(task.view(samples, "test"))))
@@ -189,7 +189,7 @@ def test_c16_layers_are_captured_or_refused_by_name(samples):
         task.head(nn.Flatten())
 
 
-def test_c10_work_is_counted(samples):
+def test_work_is_counted(samples):
     task = make_task()
     model = task.new_model(samples, seed=0)
     batches = list(task.batches(task.view(samples, "train"), batch_size=10))
@@ -201,7 +201,7 @@ def test_c10_work_is_counted(samples):
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------
-def test_c14_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place(samples):
+def test_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place(samples):
     memo, calls = Memo(), []
     x = torch.zeros(3)
     data = TensorData.create(x, torch.zeros(3, dtype=torch.long), {"train": torch.arange(3)})

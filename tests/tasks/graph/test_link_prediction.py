@@ -28,7 +28,7 @@ def pairs_of(index: torch.Tensor) -> set[tuple[int, int]]:
 
 
 # ---- partitions -------------------------------------------------------------------------------------------
-def test_c3_forgotten_edges_are_read_on_the_retained_graph(task, link_data):
+def test_forgotten_edges_are_read_on_the_retained_graph(task, link_data):
     split = task.split(link_data, DeletionRequest.edges([[1, 8], [0, 7]]))
     assert split.forget_source == "removed" and pairs_of(split.removed) == {(0, 1), (7, 8)}
     assert split.forget_context == "retained"
@@ -39,7 +39,7 @@ def test_c3_forgotten_edges_are_read_on_the_retained_graph(task, link_data):
     assert split.unlinked_data is split.retain_data  # an edge has no content of its own
 
 
-def test_c3_edges_of_deleted_nodes_have_no_content_left(task, link_data):
+def test_edges_of_deleted_nodes_have_no_content_left(task, link_data):
     split = task.split(link_data, DeletionRequest.nodes([0]) | DeletionRequest.edges([[7], [8]]))
     incident = {p for p in pairs_of(link_data.pairs()) if 0 in p}
     assert pairs_of(split.removed) == incident | {(7, 8)}
@@ -50,7 +50,7 @@ def test_c3_edges_of_deleted_nodes_have_no_content_left(task, link_data):
     assert not any(0 in p for part in split.retain_data.splits.values() for p in part.tolist())
 
 
-def test_c4_feature_request_alters_pairs(task, link_data):
+def test_feature_request_alters_pairs(task, link_data):
     split = task.split(link_data, DeletionRequest.node_features([4]))
     assert split.forget_source == "altered" and not len(split.removed)
     assert pairs_of(split.altered) == {p for p in pairs_of(link_data.pairs()) if 4 in p}
@@ -58,7 +58,7 @@ def test_c4_feature_request_alters_pairs(task, link_data):
     assert pairs_of(split.retain) == pairs_of(link_data.pairs())
 
 
-def test_c4_a_test_edge_is_no_training_example(task, link_data):
+def test_a_test_edge_is_no_training_example(task, link_data):
     split = task.split(link_data, DeletionRequest.edges([[1], [6]]))
     assert not len(split.removed) and split.forget_source == "none"  # it carries no messages: no output changes
     assert (1, 6) not in pairs_of(split.retain_data.splits["test"])
@@ -99,7 +99,7 @@ def test_no_negatives_in_a_complete_graph():
         LinkPrediction().draw_negatives(data, 3, seeds.generator(0))
 
 
-def test_c2_draws_are_made_in_batches_and_kept_by_on(task, link_data):
+def test_draws_are_made_in_batches_and_kept_by_on(task, link_data):
     split = task.split(link_data, DeletionRequest.edges([[0], [1]]))
     model = task.new_model(link_data, seed=0)
     view = split.view("retain", on="retained")
@@ -143,13 +143,13 @@ def test_outputs_are_dot_products_or_the_models_own_decoder(task, link_data):
         forward = task.forward(own, batch, layers=["convs.0", "head"])[0]
         expected = own.decode(task.encode(own, link_data).outputs, batch.index.t())
     assert torch.allclose(forward.outputs, expected, atol=1e-6)
-    assert forward.layers["head"].shape == (len(batch), 1)  # C16: a layer of the decoder is captured too
+    assert forward.layers["head"].shape == (len(batch), 1)  # a layer of the decoder is captured too
     Decoding.decode = lambda self, z, edge_label_index: z[edge_label_index[0]]
     with pytest.raises(InputError, match="one logit per pair"):
         task.forward(own, batch)
 
 
-def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(task, link_data):
+def test_an_ensemble_of_a_model_with_itself_is_that_model(task, link_data):
     """Averaging module outputs would average embeddings and change every logit."""
     model, other = (task.new_model(link_data, seed=s) for s in (0, 1))
     view = task.view(link_data, "test")
@@ -159,21 +159,21 @@ def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(task, link_data):
     assert torch.allclose(mixed, (alone.sigmoid() + task.predict(other, view).sigmoid()) / 2, atol=1e-6)
 
 
-def test_c10_one_encoding_for_many_batches(task, link_data):
+def test_one_encoding_for_many_batches(task, link_data):
     batches = list(task.batches(task.view(link_data, "train"), batch_size=4, generator=seeds.generator(0)))
     with counting() as work:
         task.forward(task.new_model(link_data, seed=0), *batches)
     assert len(batches) > 4 and work.encodings == 1
 
 
-def test_c13_pairs_of_dead_nodes_read_as_nan(task, link_data):
+def test_pairs_of_dead_nodes_read_as_nan(task, link_data):
     split = task.split(link_data, DeletionRequest.nodes([0]))
     batch = next(iter(task.batches(View(link_data, torch.tensor([[0, 1], [4, 5]]), "none"))))
     outputs = task.forward(task.new_model(link_data, seed=0), batch.on(split.retain_data))[0].outputs
     assert outputs.isnan().tolist() == [True, False]
 
 
-def test_c18_links_have_no_inputs_to_edit(task, link_data):
+def test_links_have_no_inputs_to_edit(task, link_data):
     assert not task.has_inputs
     assert task.inputs(next(iter(task.batches(task.view(link_data, "val"))))) is None
 

@@ -21,8 +21,8 @@ def task() -> NodeClassification:
     return NodeClassification(build=lambda d: GCN(d.x.size(1), 8, d.num_classes))
 
 
-# ---- C4: what is D_f --------------------------------------------------------------------------------------
-def test_c4_node_request_removes_training_nodes(task, node_data):
+# ---- what is forgotten ------------------------------------------------------------------------------------
+def test_node_request_removes_training_nodes(task, node_data):
     train = node_data.splits["train"]
     split = task.split(node_data, DeletionRequest.nodes(train[:3]))
     assert split.forget_source == "removed" and torch.equal(split.removed, train[:3])
@@ -31,7 +31,7 @@ def test_c4_node_request_removes_training_nodes(task, node_data):
     assert torch.equal(split.affected, train[3:][reach[train[3:]]])
 
 
-def test_c4_edge_request_removes_no_node_but_affects_some(task, node_data):
+def test_edge_request_removes_no_node_but_affects_some(task, node_data):
     split = task.split(node_data, DeletionRequest.edges([[0], [1]]))
     assert split.forget_source == "affected" and not len(split.removed) and not len(split.altered)
     train = node_data.splits["train"]
@@ -45,7 +45,7 @@ def test_c4_edge_request_removes_no_node_but_affects_some(task, node_data):
     assert split.forget_context == "retained"
 
 
-def test_c4_feature_request_alters_nodes_that_stay(task, node_data):
+def test_feature_request_alters_nodes_that_stay(task, node_data):
     train = node_data.splits["train"]
     split = task.split(node_data, DeletionRequest.node_features(train[:2]))
     assert split.forget_source == "altered" and torch.equal(split.altered, train[:2])
@@ -55,7 +55,7 @@ def test_c4_feature_request_alters_nodes_that_stay(task, node_data):
     assert torch.equal(split.unlinked_data.x, node_data.x)
 
 
-def test_c4_deleting_a_test_node_is_stated_and_never_silent(task, node_data):
+def test_deleting_a_test_node_is_stated_and_never_silent(task, node_data):
     test = node_data.splits["test"][:1]
     split = task.split(node_data, DeletionRequest.nodes(test))
     assert not len(split.removed) and split.forget_source == "affected" and len(split.affected)
@@ -64,7 +64,7 @@ def test_c4_deleting_a_test_node_is_stated_and_never_silent(task, node_data):
     assert nothing.forget_source == "none" and len(nothing.view("forget", on="retained")) == 0
 
 
-def test_c19_class_request_spares_the_test_part(task, node_data):
+def test_class_request_spares_the_test_part(task, node_data):
     request = DeletionRequest.node_classes([2])
     split = task.split(node_data, request)
     after = split.retain_data
@@ -78,7 +78,7 @@ def test_c19_class_request_spares_the_test_part(task, node_data):
         task.split(after, request)
 
 
-def test_c3_deleted_nodes_are_read_unlinked_with_their_content(task, node_data):
+def test_deleted_nodes_are_read_unlinked_with_their_content(task, node_data):
     ids = node_data.splits["train"][:3]
     split = task.split(node_data, DeletionRequest.nodes(ids))
     with pytest.raises(ViewError, match='read them with on="unlinked"'):
@@ -91,7 +91,7 @@ def test_c3_deleted_nodes_are_read_unlinked_with_their_content(task, node_data):
 
 
 # ---- batches and outputs ----------------------------------------------------------------------------------
-def test_c1_batches_hold_ids_and_labels(task, node_data):
+def test_batches_hold_ids_and_labels(task, node_data):
     view = task.view(node_data, "train")
     parts = list(task.batches(view, batch_size=5, shuffle=True, generator=seeds.generator(0)))
     again = list(task.batches(view, batch_size=5, shuffle=True, generator=seeds.generator(0)))
@@ -101,7 +101,7 @@ def test_c1_batches_hold_ids_and_labels(task, node_data):
     assert torch.equal(ids.sort().values, view.index) and torch.equal(torch.cat([b.y for b in parts]), node_data.y[ids])
 
 
-def test_c2_the_same_batch_in_two_contexts(task, node_data):
+def test_the_same_batch_in_two_contexts(task, node_data):
     """A deletion out of reach leaves the outputs of a batch unchanged; a near one does not."""
     model = task.new_model(node_data, seed=0)
     batch = next(iter(task.batches(View(node_data, torch.tensor([12]), "none"))))
@@ -111,7 +111,7 @@ def test_c2_the_same_batch_in_two_contexts(task, node_data):
     assert not torch.allclose(task.forward(model, batch.on(near))[0].outputs, here, atol=1e-3)
 
 
-def test_c18_inputs_can_be_edited(task, node_data):
+def test_inputs_can_be_edited(task, node_data):
     model = task.new_model(node_data, seed=0)
     batch = next(iter(task.batches(View(node_data, torch.tensor([3, 10]), "none"))))
     inputs = task.inputs(batch)
@@ -129,14 +129,14 @@ def test_c18_inputs_can_be_edited(task, node_data):
     assert not torch.allclose(moved.outputs, plain.outputs)
 
 
-def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(task, node_data):
+def test_an_ensemble_of_a_model_with_itself_is_that_model(task, node_data):
     model, view = task.new_model(node_data, seed=0), task.view(node_data, "test")
     alone, twice = task.predict(model, view), task.predict(Ensemble([model, model]), view)
     assert torch.allclose(alone.softmax(-1), twice.softmax(-1), atol=1e-6)
     assert task.utility(model, view) == task.utility(Ensemble([model, model]), view)
 
 
-def test_c16_layers_are_tables_addressed_by_rows(task, node_data):
+def test_layers_are_tables_addressed_by_rows(task, node_data):
     model = task.new_model(node_data, seed=0)
     assert task.layer_names(model) == ["convs.0", "convs.1"] and not task.batch_rows_are_layer_rows
     batch = next(iter(task.batches(View(node_data, torch.tensor([7, 2]), "none"))))
@@ -159,7 +159,7 @@ def test_training_learns_the_classes(task, node_data):
     assert utility["accuracy"] > 0.8 and utility["macro_f1"] > 0.8 and log.best_score is not None
 
 
-def test_c20_index_restricts_training(task, node_data):
+def test_index_restricts_training(task, node_data):
     model, other = task.new_model(node_data, seed=0), task.new_model(node_data, seed=0)
     train = node_data.splits["train"]
     task.fit(model, node_data, seed=0, index=train[:4], epochs=2)

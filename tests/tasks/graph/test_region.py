@@ -1,4 +1,4 @@
-"""Case C27: the same examples, exact, in the induced subgraph."""
+"""Regions: the same examples, exact, in the induced subgraph."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ring_of_stars() -> GraphData:
 
 
 @pytest.mark.parametrize("task", [NodeClassification(), LinkPrediction()], ids=["nodes", "links"])
-def test_c27_outputs_in_the_region_equal_those_in_the_whole_graph(task):
+def test_outputs_in_the_region_equal_those_in_the_whole_graph(task):
     data, model = ring_of_stars(), TwoLayers().eval()
     index = torch.tensor([3, 4]) if task.name == "node_classification" else data.pairs()[[5, 6]]
     view = View(data, index, "none")
@@ -46,7 +46,7 @@ def test_c27_outputs_in_the_region_equal_those_in_the_whole_graph(task):
     assert torch.allclose(whole, part, atol=1e-6)
 
 
-def test_c27_one_hop_less_is_wrong_at_the_boundary():
+def test_one_hop_less_is_wrong_at_the_boundary():
     data, model = ring_of_stars(), TwoLayers().eval()
     task = NodeClassification()
     view = View(data, torch.tensor([3, 4]), "none")

@@ -26,7 +26,7 @@ def nodes_of(data: GraphData, ids: torch.Tensor | None = None) -> View:
 
 
 # ---- encoding ---------------------------------------------------------------------------------------------
-def test_c10_one_encoding_for_five_subsets(task, node_data):
+def test_one_encoding_for_five_subsets(task, node_data):
     model = task.new_model(node_data, seed=0)
     batches = [next(iter(task.batches(nodes_of(node_data, torch.arange(i, i + 4))))) for i in (0, 4, 8, 12, 16)]
     with counting() as work:
@@ -38,7 +38,7 @@ def test_c10_one_encoding_for_five_subsets(task, node_data):
     assert all(torch.equal(a.outputs, b.outputs) for a, b in zip(shared, alone))
 
 
-def test_c10_one_encoding_per_distinct_context(task, node_data):
+def test_one_encoding_per_distinct_context(task, node_data):
     split = task.split(node_data, DeletionRequest.nodes([int(node_data.splits["train"][0])]))
     model = task.new_model(node_data, seed=0).eval()
     batch = next(iter(task.batches(split.view("retain", on="retained"))))
@@ -49,7 +49,7 @@ def test_c10_one_encoding_per_distinct_context(task, node_data):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_c13_live_rows_only_equals_the_compact_graph(task, node_data, training):
+def test_live_rows_only_equals_the_compact_graph(task, node_data, training):
     """BatchNorm would see emptied slots; with live rows only the result is that of the graph without them."""
     model = task.new_model(node_data, seed=0).train(training)
     after = remove_nodes(node_data, torch.arange(0, 24, 2))
@@ -62,7 +62,7 @@ def test_c13_live_rows_only_equals_the_compact_graph(task, node_data, training):
     assert torch.equal(position >= 0, after.alive)
 
 
-def test_c13_dead_rows_read_as_nan_in_outputs_and_layers(task, node_data):
+def test_dead_rows_read_as_nan_in_outputs_and_layers(task, node_data):
     model = task.new_model(node_data, seed=0).eval()
     after = remove_nodes(node_data, [2])
     batch = next(iter(task.batches(nodes_of(node_data, torch.tensor([1, 2, 3])))))
@@ -71,7 +71,7 @@ def test_c13_dead_rows_read_as_nan_in_outputs_and_layers(task, node_data):
     assert forward.of_examples(forward.layers["first"]).isnan().any(1).tolist() == [False, True, False]
 
 
-def test_c13_per_id_tables_and_row_ids(node_data):
+def test_per_id_tables_and_row_ids(node_data):
     class Table(nn.Module):
         """Reads n_id, as modules with one row per node must."""
 
@@ -92,7 +92,7 @@ def test_c13_per_id_tables_and_row_ids(node_data):
     assert row_ids() is None
 
 
-def test_c14_context_is_memoised_dropped_with_the_data_and_follows_edits_in_place(task, node_data):
+def test_context_is_memoised_dropped_with_the_data_and_follows_edits_in_place(task, node_data):
     data = remove_nodes(node_data, [0])
     first = task.context(data)
     assert task.context(data) is first and first.graph is first.graph
@@ -156,7 +156,7 @@ def test_wrong_shapes_and_missing_features_are_refused(task, node_data):
 
 
 # ---- requests ---------------------------------------------------------------------------------------------
-def test_c21_nodes_edges_and_features_together(task, node_data):
+def test_nodes_edges_and_features_together(task, node_data):
     request = DeletionRequest.nodes([0]) | DeletionRequest.edges([[5], [4]]) | DeletionRequest.node_features([9, 0], columns=[1])
     split = task.split(node_data, request)
     after = split.retain_data
@@ -171,7 +171,7 @@ def test_c21_nodes_edges_and_features_together(task, node_data):
     assert {k: v.tolist() for k, v in split.deny.items()} == {"node": [0]}
 
 
-def test_c22_sequences_and_what_is_already_forgotten(task, node_data):
+def test_sequences_and_what_is_already_forgotten(task, node_data):
     first = DeletionRequest.nodes([0]) | DeletionRequest.node_features([9], columns=[1])
     second = DeletionRequest.edges([[4], [5]]) | DeletionRequest.node_features([9], columns=[2])
     one = task.split(node_data, first)
@@ -217,7 +217,7 @@ def test_region_and_near_follow_hops(task, node_data):
     assert bool((distance[near["hop1"]].abs() <= 1).all()) and bool((distance[near["far"]] == -1).all())
 
 
-def test_c14_derived_edges_are_rebuilt_and_cannot_be_named(node_data):
+def test_derived_edges_are_rebuilt_and_cannot_be_named(node_data):
     data = GraphData.create(None, 24, x=node_data.x, y=node_data.y, splits=node_data.splits, edge_rule=KNNRule(2), name="knn")
     task = NodeClassification(build=lambda d: GCN(5, 4, 3))
     hub = int(torch.bincount(data.edge_index[0]).argmax())
@@ -230,7 +230,7 @@ def test_c14_derived_edges_are_rebuilt_and_cannot_be_named(node_data):
         task.split(data, DeletionRequest.edges(data.edge_index[:, :1]))
 
 
-def test_c14_derived_edges_of_forgotten_features_are_gone_in_every_later_context(node_data):
+def test_derived_edges_of_forgotten_features_are_gone_in_every_later_context(node_data):
     data = GraphData.create(None, 24, x=node_data.x, y=node_data.y, splits=node_data.splits, edge_rule=KNNRule(2), name="knn")
     split = NodeClassification().split(data, DeletionRequest.node_features([3]) | DeletionRequest.nodes([5]))
     assert torch.equal(split.unlinked_data.edge_index, split.retain_data.edge_index)

@@ -64,7 +64,7 @@ def pairs_of(index: torch.Tensor) -> set[tuple[int, int]]:
 
 
 # ---- requests ---------------------------------------------------------------------------------------------
-def test_c4_c21_users_items_and_pairs_in_one_request(task, data):
+def test_users_items_and_pairs_in_one_request(task, data):
     single = data.splits["train"][data.splits["train"][:, 0] == 5][:1]
     request = DeletionRequest.users([2]) | DeletionRequest.items([9]) | DeletionRequest.interactions(single)
     split = task.split(data, request)
@@ -91,14 +91,14 @@ def test_split_is_shared_out_by_near(task, data):
     assert not pairs_of(near["hop1"]) & pairs_of(near["far"])
 
 
-def test_c3_forgotten_users_have_no_content_in_the_retained_data(task, data):
+def test_forgotten_users_have_no_content_in_the_retained_data(task, data):
     split = task.split(data, DeletionRequest.users([0]))
     assert split.forget_context == "unlinked" and split.unlinked_data is data
     with pytest.raises(ViewError, match="no content in the retained data"):
         split.view("forget", on="retained")
 
 
-def test_c3_forgotten_interactions_stay_readable(task, data):
+def test_forgotten_interactions_stay_readable(task, data):
     split = task.split(data, random_interactions(data, 3, seed=0))
     view = split.view("forget", on="retained")
     outputs = task.predict(task.new_model(data, seed=0), view)
@@ -107,13 +107,13 @@ def test_c3_forgotten_interactions_stay_readable(task, data):
     assert bool((negatives != view.index[:, 1]).all())  # the pair's own item is free there, yet no margin over itself
 
 
-def test_c4_a_request_of_a_test_pair_removes_no_training_example(task, data):
+def test_a_request_of_a_test_pair_removes_no_training_example(task, data):
     split = task.split(data, DeletionRequest.interactions(data.splits["test"][:1]))
     assert split.forget_source == "none" and len(split.retain) == len(data.splits["train"])
     assert len(split.retain_data.splits["test"]) == len(data.splits["test"]) - 1
 
 
-def test_c22_lineage_grows_and_nothing_is_forgotten_twice(task, data):
+def test_lineage_grows_and_nothing_is_forgotten_twice(task, data):
     pair = data.splits["train"][:1]
     first, second = DeletionRequest.users([3]), DeletionRequest.interactions(pair)
     one = task.split(data, first)
@@ -145,7 +145,7 @@ def test_bad_requests_are_refused_in_a_sentence(task, data, request_, sentence):
 
 
 # ---- draws ------------------------------------------------------------------------------------------------
-def test_c2_draws_are_made_in_batches_and_kept_by_on(task, data):
+def test_draws_are_made_in_batches_and_kept_by_on(task, data):
     split = task.split(data, random_interactions(data, 5, seed=0))
     view = split.view("retain", on="retained")
     batch = next(iter(task.batches(view, batch_size=32, shuffle=True, generator=seeds.generator(7))))
@@ -222,7 +222,7 @@ def test_fixed_negatives_are_spread_evenly():
     assert counts.min() > 140 and counts.max() < 260  # 200 expected, standard deviation 13
 
 
-def test_c14_context_is_dropped_with_the_data_and_follows_edits_in_place(task):
+def test_context_is_dropped_with_the_data_and_follows_edits_in_place(task):
     data = blocks()
     ctx = task.context(data)
     assert task.context(data) is ctx
@@ -248,7 +248,7 @@ def test_outputs_are_margins_and_the_loss_is_bpr(task, data):
     assert torch.allclose(task.loss(task.forward(model, reversed_)[0], reversed_), -nn.functional.logsigmoid(-expected).mean())
 
 
-def test_c12_the_regulariser_is_in_penalty_and_not_in_loss(data):
+def test_the_regulariser_is_in_penalty_and_not_in_loss(data):
     strong, none = (Recommendation(build=lambda d: BPRMF(d.num_users, d.num_items, 8), l2=l2) for l2 in (10.0, 0.0))
     model = strong.new_model(data, seed=0)
     batch = next(iter(strong.batches(strong.view(data, "val"))))
@@ -265,7 +265,7 @@ def test_c12_the_regulariser_is_in_penalty_and_not_in_loss(data):
     assert float(strong.penalty(Dot(24, 16), forward, batch)) == 0
 
 
-def test_c13_dead_users_and_items_read_as_nan(task, data):
+def test_dead_users_and_items_read_as_nan(task, data):
     split = task.split(data, DeletionRequest.users([1]) | DeletionRequest.items([4]))
     model, after = task.new_model(data, seed=0), split.retain_data
     index = torch.tensor([[1, 0], [0, 4], [0, 0], [2, 1]])
@@ -275,7 +275,7 @@ def test_c13_dead_users_and_items_read_as_nan(task, data):
     assert scores[1].isnan().all() and scores[0].isnan().tolist() == [i == 4 for i in range(16)]
 
 
-def test_c16_layers_hold_one_row_per_end(task, data):
+def test_layers_hold_one_row_per_end(task, data):
     model = task.new_model(data, seed=0)
     batch = next(iter(task.batches(task.view(data, "val"))))
     forward = task.forward(model, batch, layers=["user_embedding", "item_embedding"])[0]
@@ -285,7 +285,7 @@ def test_c16_layers_hold_one_row_per_end(task, data):
     assert task.head(model) == "item_embedding"
 
 
-def test_c18_ids_cannot_be_edited(task, data):
+def test_ids_cannot_be_edited(task, data):
     batch = next(iter(task.batches(task.view(data, "val"))))
     assert task.inputs(batch) is None and not task.has_inputs
 
@@ -323,7 +323,7 @@ def test_ranking_needs_scores_only(task, data):
     assert task.utility(own, task.view(data, "test")) == pytest.approx(task.utility(offered, task.view(data, "test")))
 
 
-def test_c7_an_ensemble_of_a_model_with_itself_is_that_model(task, data):
+def test_an_ensemble_of_a_model_with_itself_is_that_model(task, data):
     model = task.new_model(data, seed=0)
     twice, view = Ensemble([model, model]), task.view(data, "test")
     assert torch.allclose(task.predict(twice, view), task.predict(model, view), atol=1e-5)

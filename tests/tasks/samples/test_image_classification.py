@@ -19,7 +19,7 @@ def task() -> ImageClassification:
     return ImageClassification(build=lambda d: MLP(6, 8, d.num_classes))
 
 
-def test_c4_samples_are_removed_and_emptied(task, samples):
+def test_samples_are_removed_and_emptied(task, samples):
     ids = samples.splits["train"][:4]
     split = task.split(samples, DeletionRequest.samples(ids))
     assert torch.equal(split.removed, ids) and split.forget_source == "removed"
@@ -28,7 +28,7 @@ def test_c4_samples_are_removed_and_emptied(task, samples):
     assert torch.isnan(split.retain_data.x[ids]).all() and not split.retain_data.alive[ids].any()
 
 
-def test_c3_forgotten_samples_cannot_be_read_in_the_retained_data(task, samples):
+def test_forgotten_samples_cannot_be_read_in_the_retained_data(task, samples):
     split = task.split(samples, DeletionRequest.samples(samples.splits["train"][:4]))
     with pytest.raises(ViewError, match="4 of the 4 forgotten examples"):
         split.view("forget", on="retained")
@@ -39,7 +39,7 @@ def test_c3_forgotten_samples_cannot_be_read_in_the_retained_data(task, samples)
         split.view("kept", on="original")
 
 
-def test_c13_a_forgotten_sample_reads_as_nan(task, samples):
+def test_a_forgotten_sample_reads_as_nan(task, samples):
     split = task.split(samples, DeletionRequest.samples(samples.splits["train"][:1]))
     model = task.new_model(samples, seed=0)
     batch = next(iter(task.batches(split.view("forget", on="original"))))
@@ -47,13 +47,13 @@ def test_c13_a_forgotten_sample_reads_as_nan(task, samples):
     assert bool(task.forward(model, batch.on(split.retain_data))[0].outputs.isnan().all())
 
 
-def test_c4_a_test_sample_is_no_training_example(task, samples):
+def test_a_test_sample_is_no_training_example(task, samples):
     split = task.split(samples, DeletionRequest.samples(samples.splits["test"][:2]))
     assert split.forget_source == "none" and len(split.retain) == 36
     assert len(split.retain_data.splits["test"]) == 10
 
 
-def test_c19_classes_leave_train_and_val_and_stay_in_test(task, samples):
+def test_classes_leave_train_and_val_and_stay_in_test(task, samples):
     request = DeletionRequest.classes([1])
     split = task.split(samples, request)
     after = split.retain_data
@@ -65,14 +65,14 @@ def test_c19_classes_leave_train_and_val_and_stay_in_test(task, samples):
     assert not len(task.index(samples, "holdout"))
 
 
-def test_c21_samples_and_classes_together(task, samples):
+def test_samples_and_classes_together(task, samples):
     ids = samples.splits["train"][samples.y[samples.splits["train"]] == 0][:2]
     split = task.split(samples, DeletionRequest.classes([2]) | DeletionRequest.samples(ids))
     train = samples.splits["train"]
     assert torch.equal(split.removed, train[(samples.y[train] == 2) | torch.isin(train, ids)])
 
 
-def test_c22_a_second_request_starts_where_the_first_ended(task, samples):
+def test_a_second_request_starts_where_the_first_ended(task, samples):
     a, b = (DeletionRequest.samples(samples.splits["train"][i : i + 2]) for i in (0, 2))
     second = task.split(task.split(samples, a).retain_data, b)
     assert second.root[0] is samples and second.root[1] == a | b
@@ -98,7 +98,7 @@ def test_bad_requests_are_refused_in_a_sentence(task, samples, request_, sentenc
         task.split(samples, request_)
 
 
-def test_c18_inputs_can_be_edited(task, samples):
+def test_inputs_can_be_edited(task, samples):
     batch = next(iter(task.batches(task.view(samples, "test"))))
     model = task.new_model(samples, seed=0)
     inputs = task.inputs(batch)
