@@ -22,11 +22,12 @@ project = "graphforget"
 author = "The graphforget developers"
 project_copyright = author
 release = version = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "_mathml"]
+html_math_renderer = "mathml"
 exclude_patterns = ["_build", "README.md"]
 html_theme = "furo"
 html_title = f"graphforget {__version__}"
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 autosummary_generate = False
 autodoc_typehints_format = "short"
@@ -40,11 +41,18 @@ napoleon_numpy_docstring = False
 
 
 def escape_bars(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
-    """Docstrings write |x| for an absolute value, which reStructuredText takes for a substitution."""
+    """Docstrings write |x| for an absolute value, which reStructuredText takes for a substitution; equations keep their bars."""
+    equation: int | None = None  # indentation of the equation that the line belongs to
     for number, line in enumerate(lines):
-        if not line.lstrip().startswith((">>>", "...")):
-            parts = re.split(r"(``.*?``)", line)
-            lines[number] = "".join(p if p.startswith("``") else re.sub(r"(?<!\\)\|", r"\|", p) for p in parts)
+        text = line.lstrip()
+        depth = len(line) - len(text)
+        if equation is not None and text and depth <= equation:
+            equation = None
+        if text.startswith(".. math::"):
+            equation = depth
+        if equation is None and not text.startswith((">>>", "...")):
+            parts = re.split(r"(``.*?``|:math:`.*?`)", line)
+            lines[number] = "".join(p if p.endswith("`") else re.sub(r"(?<!\\)\|", r"\|", p) for p in parts)
 
 
 def setup(app: Any) -> None:

@@ -57,10 +57,18 @@ def _table(values: Tensor, width: int, name: str) -> Tensor:
 def rmia(
     target_x: Tensor, target_z: Tensor, reference_x: Tensor, reference_z: Tensor, *, gamma: float = 2.0, offline_a: float = 0.3
 ) -> Tensor:
-    """Robust membership inference, offline form (Zarifzadeh et al. 2024).
+    r"""Robust membership inference, offline form (Zarifzadeh et al. 2024).
 
-    With Pr(x) = ((1 + a) mean_OUT(x) + 1 - a) / 2 from reference models that never saw x, and LR(x) = Pr(x|target)/Pr(x),
-    the score is the share of population points z with LR(x) / LR(z) >= gamma. Sorting LR(z) makes it O((n + m) log m).
+    Let p(x) be a confidence of the attacked model and :math:`\bar p_{\text{out}}(x)` its mean over reference models that never
+    saw x. The score is the share of population points z that x beats:
+
+    .. math::
+
+        \Pr(x) = \tfrac12 \bigl( (1 + a) \, \bar p_{\text{out}}(x) + 1 - a \bigr), \qquad
+        \mathrm{LR}(x) = \frac{p(x)}{\Pr(x)}, \qquad
+        \text{score}(x) = \operatorname{share}_z \Bigl[ \frac{\mathrm{LR}(x)}{\mathrm{LR}(z)} \ge \gamma \Bigr]
+
+    with a the ``offline_a``. Sorting LR(z) makes it O((n + m) log m).
 
     Args:
         target_x: ``[n]`` confidences of the attacked model on the elements in question.
@@ -117,10 +125,17 @@ def _moments(values: Tensor, fixed_variance: bool, name: str) -> tuple[Tensor, T
 
 
 def lira(target: Tensor, out: Tensor, in_: Tensor | None = None, *, fixed_variance: bool = True) -> Tensor:
-    """Likelihood ratio attack with one Gaussian per element (Carlini et al. 2022).
+    r"""Likelihood ratio attack with one Gaussian per element (Carlini et al. 2022).
 
-    Online (``in_`` given): log N(target; IN) - log N(target; OUT). Offline: how many OUT standard deviations the target
-    lies above the OUT mean, which orders elements as the paper's 1 - Pr[Z > target] does, without saturating.
+    With the attacked model's value x, and mean and standard deviation over the models with (in) and without (out) the element,
+    the score is, online (``in_`` given) and offline,
+
+    .. math::
+
+        \ln \mathcal{N}(x; \mu_{\text{in}}, \sigma_{\text{in}}) - \ln \mathcal{N}(x; \mu_{\text{out}}, \sigma_{\text{out}})
+        \qquad \text{or} \qquad \frac{x - \mu_{\text{out}}}{\sigma_{\text{out}}}
+
+    The second orders elements as the paper's 1 - Pr[Z > x] does, without saturating.
     U-LiRA (Hayes et al. 2024) is this attack with ``in_`` from models trained with x and then unlearned, ``out`` from
     models that never saw it.
 

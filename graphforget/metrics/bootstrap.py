@@ -24,14 +24,14 @@ def _level(level: float) -> None:
 
 
 def bootstrap_interval(values: Tensor, *, level: float = 0.95, num_resamples: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of ``values`` ``[n]`` (Efron 1979).
+    r"""Percentile bootstrap interval of the mean of ``values`` ``[n]`` (Efron 1979).
 
     Every resample has n elements drawn with replacement. For n >= ``NORMAL_FROM`` the normal limit
-    mean +- z * sd / sqrt(n) is used: there the two differ by less than the bootstrap's own sampling error, and
+    :math:`\bar x \pm z \, s / \sqrt n` is used: there the two differ by less than the bootstrap's own sampling error, and
     num_resamples * n draws would take seconds for nothing.
 
     Returns:
-        (low, high). With one element both ends are that value: nothing is known about the spread.
+        (low, high). With one element both ends are that value, as nothing is known about the spread.
 
     Raises:
         InputError: On empty or NaN values, or a level outside (0, 1).

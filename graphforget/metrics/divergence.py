@@ -136,10 +136,14 @@ def divergence(
     temperature: float = 1.0,
     reduction: Literal["mean", "sum", "none"] = "mean",
 ) -> Tensor:
-    """KL(teacher || student) times temperature squared (Hinton et al. 2015), in nats; squared error for ``gaussian``.
+    r"""Kullback-Leibler divergence of softened outputs (Hinton et al. 2015), in nats; squared error for ``gaussian``.
 
-    Outputs are divided by the temperature first; the factor T^2 keeps gradients of one size over T, and leaves the
-    squared error untouched. Differentiable in both arguments: detach the teacher to hold it fixed.
+    .. math::
+
+        T^2 \, \mathrm{KL} \bigl( p(\text{teacher} / T) \parallel p(\text{student} / T) \bigr)
+
+    The factor keeps gradients of one size over the temperature T, and leaves the squared error untouched. Differentiable in
+    both arguments: detach the teacher to hold it fixed.
 
     Args:
         teacher: Outputs of the reference, shape as in the module's introduction.
@@ -178,7 +182,11 @@ def divergence(
 
 
 def js_divergence(kind: OutputKind, a: Tensor, b: Tensor) -> Tensor:
-    """Jensen-Shannon divergence per element, base 2, in [0, 1], with the mixture m = (p + q) / 2 (Lin 1991).
+    r"""Jensen-Shannon divergence per element, base 2, in [0, 1] (Lin 1991).
+
+    .. math::
+
+        \tfrac12 \mathrm{KL}(p \parallel m) + \tfrac12 \mathrm{KL}(q \parallel m), \qquad m = \tfrac12 (p + q)
 
     Args:
         a: Outputs; shape as in the module's introduction.
@@ -217,10 +225,10 @@ def _labels(kind: str, outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def confidence(kind: OutputKind, outputs: Tensor, y: Tensor) -> Tensor:
-    """Probability that the outputs give to the label, per element.
+    r"""Probability that the outputs give to the label, per element.
 
     ``categorical`` and ``tokens``: p[y]. ``bernoulli`` and ``ranking``: p where y is 1, 1-p where it is 0.
-    ``gaussian``: exp(-|y - output|^2 / 2), the unit-variance likelihood relative to its peak.
+    ``gaussian``: :math:`\exp(-\lVert y - \text{output} \rVert^2 / 2)`, the unit-variance likelihood relative to its peak.
 
     Example:
         >>> confidence("bernoulli", torch.tensor([0.0]), torch.tensor([0])).item()
@@ -237,7 +245,11 @@ def confidence(kind: OutputKind, outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def margin(kind: OutputKind, outputs: Tensor, y: Tensor) -> Tensor:
-    """Logit-scaled confidence log(p_y / (1 - p_y)) per element, from logits (Carlini et al. 2022; KLoM's margin).
+    r"""Logit-scaled confidence per element, from logits (Carlini et al. 2022; KLoM's margin).
+
+    .. math::
+
+        \ln \frac{p_y}{1 - p_y}
 
     ``categorical``: logit_y minus the log-sum-exp of the other logits. ``bernoulli``: the logit, negated where y is 0.
     ``gaussian``: minus half the squared error (its log-likelihood), as there is no 1-p.

@@ -51,7 +51,13 @@ def _same(outputs: Tensor, reference: Tensor) -> None:
 
 
 def abs_dp(kind: OutputKind, outputs: Tensor, reference: Tensor) -> Tensor:
-    """|dp| per element: total variation distance 1/2 sum |p - q|, which is |p - q| for two outcomes; in [0, 1].
+    r"""Absolute difference in probability per element, |dp|, in [0, 1]: the total variation distance.
+
+    .. math::
+
+        \tfrac12 \sum_c \lvert p_c - q_c \rvert
+
+    For two outcomes this is the difference of the probabilities of either.
 
     ``gaussian``: mean absolute difference of the values, in their unit.
 

@@ -87,7 +87,11 @@ def klom(
 
 
 def relative_gap(value: float, original: float, gold: Sequence[float]) -> float:
-    """(value - mean gold) / (original - mean gold): 0 = gold, 1 = nothing forgotten, negative = over-forgotten.
+    r"""Distance to gold in units of what there was to forget: 0 = gold, 1 = nothing forgotten, negative = over-forgotten.
+
+    .. math::
+
+        \frac{\text{value} - \overline{\text{gold}}}{\text{original} - \overline{\text{gold}}}
 
     NaN when original and gold do not differ: then the figure cannot tell forgetting from doing nothing.
     """
@@ -98,10 +102,15 @@ def relative_gap(value: float, original: float, gold: Sequence[float]) -> float:
 
 
 def z_gap(value: float, gold: Sequence[float]) -> float:
-    """(value - mean gold) / (sd gold), corrected for few golds.
+    r"""Distance to gold in standard deviations of one more gold, corrected for few golds.
 
-    The sample sd is divided by c4(K) = sqrt(2/(K-1)) Gamma(K/2) / Gamma((K-1)/2), which removes its downward bias under
-    normality, and multiplied by sqrt(1 + 1/K), the spread of one new model around a mean of K.
+    .. math::
+
+        \frac{\text{value} - \overline{\text{gold}}}{s_{\text{gold}} / c_4(K) \cdot \sqrt{1 + 1/K}}, \qquad
+        c_4(K) = \sqrt{\frac{2}{K - 1}} \, \frac{\Gamma(K / 2)}{\Gamma((K - 1) / 2)}
+
+    with s the sample standard deviation of the K golds. Division by :math:`c_4` removes its downward bias under normality; the
+    root is the spread of one new model around a mean of K.
 
     Raises:
         InputError: With fewer than two golds.

@@ -25,10 +25,14 @@ def _embeddings(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def linear_cka(x: Tensor, y: Tensor) -> float:
-    """Linear centred kernel alignment of two representations of the same elements (Kornblith et al. 2019).
+    r"""Linear centred kernel alignment of two representations of the same elements (Kornblith et al. 2019).
 
-    ||Y'X||_F^2 / (||X'X||_F ||Y'Y||_F) on centred columns: d x d products only. Use the full set; averages over small
-    batches are biased upwards. Invariant to rotation and scale of either side.
+    .. math::
+
+        \frac{\lVert Y^\top X \rVert_F^2}{\lVert X^\top X \rVert_F \, \lVert Y^\top Y \rVert_F}
+
+    on centred columns, which takes d x d products only. Use the full set; averages over small batches are biased upwards.
+    Invariant to rotation and scale of either side.
 
     Returns:
         A value in [0, 1]; NaN if one side is constant.

@@ -117,11 +117,11 @@ def hessian_product(terms: Terms, rows: Rows, vector: Tensor) -> Tensor:
 
 
 def gauss_newton_product(parts: Parts, rows: Rows, vector: Tensor) -> Tensor:
-    """The block of the generalised Gauss-Newton matrix times a vector, [size] (Schraudolph, Neural Computation 2002).
+    r"""The block of the generalised Gauss-Newton matrix times a vector, [size] (Schraudolph, Neural Computation 2002).
 
-    ``J' L'' J``, with J the Jacobian of the outputs and L'' the second derivative of the loss by the outputs: the Hessian without
-    the curvature of the outputs themselves, hence without negative directions where the loss is convex in the outputs. It is
-    the Hessian where the outputs are linear in the rows.
+    :math:`J^\top B J`, with J the Jacobian of the outputs and B the second derivative of the loss by the outputs: the Hessian
+    without the curvature of the outputs themselves, hence without negative directions where the loss is convex in the outputs.
+    It is the Hessian where the outputs are linear in the rows.
 
     Args:
         parts: Yields (outputs, loss, rest) per batch: ``loss`` is a scalar function of ``outputs`` alone; ``rest`` is a scalar

@@ -14,11 +14,15 @@ from graphforget.unlearners._shared.steps import descend, epoch_batches, full_lo
 
 
 class FineTune(Unlearner):
-    """Continue training on the retained data from the original's weights.
+    r"""Continue training on the retained data from the original's weights.
 
-    theta <- argmin of loss(D_r) + penalty, a few epochs of Adam from theta_o ("FT" in Jia et al., "Model Sparsity Can
-    Simplify Machine Unlearning", NeurIPS 2023; on a graph it is unlinking followed by repair). Batches, weight decay and
-    penalty are those of the task's recipe. The forgotten examples are never read.
+    .. math::
+
+        \theta \leftarrow \arg\min_\theta \; L(\theta; D_r) + \text{penalty}
+
+    A few epochs of Adam from the original's weights approach it ("FT" in Jia et al., "Model Sparsity Can Simplify Machine
+    Unlearning", NeurIPS 2023; on a graph it is unlinking followed by repair). Batches, weight decay and penalty are those of
+    the task's recipe. The forgotten examples are never read.
 
     The default number of epochs is a tenth of the recipe's, so that it means the same share of the cost of retraining on
     every task; the cited release fixes 10 epochs (lr 0.01) for a 182-epoch image recipe. Too many epochs overfit what is

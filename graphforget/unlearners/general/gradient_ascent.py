@@ -19,12 +19,17 @@ from graphforget.unlearners._shared.steps import (
 
 
 class GradientAscent(Unlearner):
-    """Climb the loss of the forget part, optionally held by the retain loss.
+    r"""Climb the loss of the forget part, optionally held by the retain loss.
 
-    theta <- Adam step on  -loss(D_f) + retain_weight * (loss(D_r) + penalty)   (Golatkar et al., "Eternal Sunshine of
-    the Spotless Net", CVPR 2020, "NegGrad"; with the retain term "NegGrad+" of Kurmanji et al., NeurIPS 2023).
-    Only the data term of positive forget examples is reversed: climbing a regulariser or the loss of sampled negatives
-    would not be forgetting. For the same reason there is no weight decay.
+    Adam steps go down
+
+    .. math::
+
+        -L(\theta; D_f) + w \, \bigl( L(\theta; D_r) + \text{penalty} \bigr)
+
+    with w the ``retain_weight`` (Golatkar et al., "Eternal Sunshine of the Spotless Net", CVPR 2020, "NegGrad"; with the retain
+    term "NegGrad+" of Kurmanji et al., NeurIPS 2023). Only the data term of positive forget examples is reversed: climbing a
+    regulariser or the loss of sampled negatives would not be forgetting. For the same reason there is no weight decay.
 
     The defaults (10 epochs, no retain term) are those of the graph release of Cheng et al. (GNNDelete, ICLR 2023), which
     also reverses positives alone; ours uses the recipe's batches and learning rate in place of its full batch and 1e-3.

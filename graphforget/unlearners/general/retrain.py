@@ -9,10 +9,13 @@ from graphforget.unlearners._shared.steps import device_of
 
 
 class Retrain(Unlearner):
-    """Fresh weights, trained by the task's own recipe on the retained data.
+    r"""Fresh weights, trained by the task's own recipe on the retained data.
 
-    theta = Train(theta_init(seed), D_r): exact, because nothing that was forgotten takes part. A gold model of the
-    evaluation with the same seed is this model.
+    .. math::
+
+        \theta = \operatorname{Train}(\theta_{\text{init}}(\text{seed}), D_r)
+
+    Exact, because nothing that was forgotten takes part. A gold model of the evaluation with the same seed is this model.
 
     Example:
         >>> Retrain().tags.guarantee

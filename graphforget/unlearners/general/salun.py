@@ -23,14 +23,21 @@ from graphforget.unlearners._shared.steps import (
 
 
 class SalUn(Unlearner):
-    """Saliency unlearning (Fan et al., "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency",
+    r"""Saliency unlearning (Fan et al., "SalUn: Empowering Machine Unlearning via Gradient-based Weight Saliency",
     ICLR 2024).
 
-    1. Saliency g = |grad of loss(D_f)| at theta_o, evaluation mode (their eq. 3).
-    2. Mask m = the ``ratio`` of all coordinates with the largest g (a median threshold at 0.5).
-    3. Each epoch: loss on D_f with random wrong labels, then loss + penalty on D_r; theta = m (theta_o + delta) +
-       (1 - m) theta_o (their eq. 4). The mask is a *hard* constraint: after every step the coordinates outside it are
-       restored and the optimiser's moments there zeroed, so they stay bit-identical under momentum and weight decay.
+    1. Saliency of every coordinate at the original's weights, in evaluation mode (their eq. 3):
+
+       .. math:: g = \lvert \nabla_\theta L(\theta_o; D_f) \rvert
+
+    2. The mask m is 1 for the ``ratio`` of all coordinates with the largest g (a median threshold at 0.5), else 0.
+    3. Each epoch goes down the loss on :math:`D_f` with random wrong labels, then loss and penalty on :math:`D_r`, and moves
+       the masked coordinates alone (their eq. 4):
+
+       .. math:: \theta = m \odot (\theta_o + \delta) + (1 - m) \odot \theta_o
+
+       The mask is a *hard* constraint: after every step the coordinates outside it are restored and the optimiser's moments
+       there zeroed, so they stay bit-identical under momentum and weight decay.
 
     Wrong labels come from ``task.relabel``: another class, an edge read as a non-edge, a reversed preference; they are
     redrawn every epoch. The release draws among all classes, the true one included, with SGD (lr 0.013, momentum 0.9);

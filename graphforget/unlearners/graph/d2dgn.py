@@ -39,17 +39,20 @@ LOOKAHEAD = 8
 
 
 class D2DGN(Unlearner):
-    """Distil to delete (Sinha, Mandal and Kankanhalli, "Distill to Delete: Unlearning in Graph Networks with Knowledge
+    r"""Distil to delete (Sinha, Mandal and Kankanhalli, "Distill to Delete: Unlearning in Graph Networks with Knowledge
     Distillation", arXiv:2309.16173). No official code is public; this follows the paper's description.
 
     A student S is trained on two teachers: the preserver P (the original, frozen) on retained elements and a destroyer D
     on forgotten ones,
 
-        L = alpha L_r + (1 - alpha) L_f
-        L_r = KL(P || S) T^2 + lambda_feat sum_l MSE(S_l, P_l)     over retained elements (edges: with fresh non-edges)
-        L_f = KL(D || S) T^2 + lambda_feat sum_l MSE(S_l, D_l)     over forgotten elements only
+    .. math::
 
-    with S_l the rows of layer l that belong to an element. Destroyers:
+        L   &= \alpha L_r + (1 - \alpha) L_f \\
+        L_r &= T^2 \, \mathrm{KL}(P \parallel S) + \lambda_{\text{feat}} \sum_l \mathrm{MSE}(S_l, P_l) \\
+        L_f &= T^2 \, \mathrm{KL}(D \parallel S) + \lambda_{\text{feat}} \sum_l \mathrm{MSE}(S_l, D_l)
+
+    with :math:`S_l` the rows of layer l that belong to an element. :math:`L_r` runs over retained elements (edges: with fresh
+    non-edges), :math:`L_f` over forgotten elements only. Destroyers:
 
     - ``"random"`` (paper): the architecture with untrained weights. It pushes forgotten elements far below where a
       retrained model leaves them, and drags others along.
@@ -74,9 +77,10 @@ class D2DGN(Unlearner):
         message_graph: ``"retained"``, or ``"original"``: the graph that student, preserver and destroyer read.
         destroyer_epochs: Epochs for training ``negative_graph`` or, at most, for repairing ``proxy``; None is a tenth of
             the recipe's.
-        scope: ``"full"``, or on a graph ``"region"``: L_f as it is, L_r over the retained elements that the deletion can change
-            (both ends of a pair) and ``retain_sample`` others; the proxy is repaired on the same. What can change lies within L
-            hops, L being the task's ``num_hops``; computing it exactly reads 2L, and the cost grows with that.
+        scope: ``"full"``, or on a graph ``"region"``: :math:`L_f` as it is, :math:`L_r` over the retained elements that the
+            deletion can change (both ends of a pair) and ``retain_sample`` others; the proxy is repaired on the same. What can
+            change lies within L hops, L being the task's ``num_hops``; computing it exactly reads 2L, and the cost grows with
+            that.
         fanout: With ``scope="region"``: read at most so many neighbours per node and hop, an approximation whose cost is
             bounded on any graph; None reads all of them.
         retain_sample: With ``scope="region"``: random retained elements from the whole graph, read through a few neighbours each;

@@ -37,7 +37,11 @@ INITS = ("identity", "release")
 
 
 class DeletionOperator(Operator):
-    """h'_i = h_i W_D for nodes i in the mask, h'_i = h_i for all others.
+    r"""A linear operator on the rows of some nodes.
+
+    .. math::
+
+        h^{\prime}_i = \begin{cases} h_i W_D & \text{for nodes } i \text{ in the mask} \\ h_i & \text{otherwise} \end{cases}
 
     Args:
         num_nodes: Number of node id slots.
@@ -45,7 +49,7 @@ class DeletionOperator(Operator):
         init: ``"identity"``, or ``"release"``: every entry 1/1000.
 
     Attributes:
-        weight: W_D, [channels, channels].
+        weight: :math:`W_D`, [channels, channels].
         mask: Which stable node ids it applies to, [num_nodes] bool.
         cut: While a layer-wise loss trains: gradients do not pass to earlier operators.
     """
@@ -80,27 +84,33 @@ class DeletionOperator(Operator):
 
 
 class GNNDelete(Unlearner):
-    """Layer-wise deletion operators (Cheng, Dasoulas, He, Agarwal and Zitnik, "GNNDelete: A General Strategy for
+    r"""Layer-wise deletion operators (Cheng, Dasoulas, He, Agarwal and Zitnik, "GNNDelete: A General Strategy for
     Unlearning in Graph Neural Networks", ICLR 2023), the published node-embedding variant.
 
-    All weights are frozen. After layer l a linear operator W_D^l is inserted, applied only to nodes of S^l, the l-hop
-    neighbourhood of the ends of the deleted edges E_d (undirected). With unprimed h of the original model on the graph
-    without E_d, and R random unconnected pairs, |R| = |E_d|, drawn once:
+    All weights are frozen. After layer l a linear operator :math:`W_D^l` is inserted, applied only to nodes of :math:`S^l`, the
+    l-hop neighbourhood of the ends of the deleted edges :math:`E_d` (undirected). With unprimed h of the original model on the
+    graph without :math:`E_d`, and R as many random unconnected pairs, drawn once:
 
-        L_DEC^l = MSE([h'_u ; h'_v] over E_d, [h_p ; h_q] over R)          deleted edge consistency
-        L_NI^l  = MSE(h'_w, h_w) over S^l without the ends of E_d          neighbourhood influence
-        L^l     = alpha L_DEC^l + (1 - alpha) L_NI^l
+    .. math::
 
-    ``loss_mode="layerwise"`` steps every W_D^l on its own L^l only (the release's ``both_layerwise``). ``"all"`` sums the
-    losses and lets gradients through, ``"last_layerwise"`` and ``"last_all"`` use the last layer's loss alone, ``"first"``
-    the first layer's. For deleted nodes, E_d is every edge they had; their rows are read with their links gone and their
-    content kept.
+        L_{\mathrm{DEC}}^l &= \mathrm{MSE}\bigl(
+            [h^{\prime}_u ; h^{\prime}_v]_{(u, v) \in E_d}, \; [h_p ; h_q]_{(p, q) \in R} \bigr) \\
+        L_{\mathrm{NI}}^l  &= \mathrm{MSE}(h^{\prime}_w, h_w) \quad \text{over } w \in S^l \text{ that are no end of } E_d \\
+        L^l &= \alpha L_{\mathrm{DEC}}^l + (1 - \alpha) L_{\mathrm{NI}}^l
 
-    Where our defaults depart from the release, and why: W_D starts as the identity (release: every entry 1/1000, which
-    collapses S^l to one direction before the first step; ``init="release"``). S^l is undirected (release: built from one
-    direction of each edge, missing a good part of the region). Weights are really frozen and gradients of L^(l+1) never
-    reach W_D^l. Training reads the whole graph without E_d, as serving does (release: the edges of S^L only). 500 epochs
-    and the last state (release: up to 3000 with a checkpoint chosen by validation on a forget score).
+    The first is the paper's deleted edge consistency, the second its neighbourhood influence.
+
+    ``loss_mode="layerwise"`` steps every :math:`W_D^l` on its own :math:`L^l` only (the release's ``both_layerwise``).
+    ``"all"`` sums the losses and lets gradients through, ``"last_layerwise"`` and ``"last_all"`` use the last layer's loss
+    alone, ``"first"`` the first layer's. For deleted nodes, :math:`E_d` is every edge they had; their rows are read with their
+    links gone and their content kept.
+
+    Where our defaults depart from the release, and why: :math:`W_D` starts as the identity (release: every entry 1/1000, which
+    collapses :math:`S^l` to one direction before the first step; ``init="release"``). :math:`S^l` is undirected (release: built
+    from one direction of each edge, missing a good part of the region). Weights are really frozen and gradients of
+    :math:`L^{l+1}` never reach :math:`W_D^l`. Training reads the whole graph without :math:`E_d`, as serving does (release: the
+    edges of :math:`S^L` only). 500 epochs and the last state (release: up to 3000 with a checkpoint chosen by validation on a
+    forget score).
 
     Args:
         alpha: Weight of the deleted edge consistency, in [0, 1].
@@ -108,10 +118,10 @@ class GNNDelete(Unlearner):
         lr: Adam's learning rate; one optimiser per operator.
         loss_mode: One of layerwise, all, last_layerwise, last_all, first.
         init: ``"identity"`` or ``"release"``.
-        scope: ``"full"`` reads the whole graph in every step; ``"region"`` only what the losses read: S^L, the ends of R, and
-            what lies within L hops of both. The operators are the same but for rounding.
-        fanout: With ``scope="region"``: read at most so many neighbours per node and hop (S^l as well), an approximation whose
-            cost is bounded on any graph; None: exact.
+        scope: ``"full"`` reads the whole graph in every step; ``"region"`` only what the losses read: :math:`S^L`, the ends of
+            R, and what lies within L hops of both. The operators are the same but for rounding.
+        fanout: With ``scope="region"``: read at most so many neighbours per node and hop (:math:`S^l` as well), an
+            approximation whose cost is bounded on any graph; None: exact.
 
     Raises:
         InputError: A value is out of range.

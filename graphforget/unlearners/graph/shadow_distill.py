@@ -22,7 +22,7 @@ DEGREE_BINS, SMALLEST_GROUP, FEWEST_FAR = (1, 2, 4), 15, 500
 
 
 class ShadowDistill(Unlearner):
-    """Calibrated link forgetting by paired thin shadow models (graphforget).
+    r"""Calibrated link forgetting by paired thin shadow models (graphforget).
 
     What a retrained model would say of a deleted edge is not what the original says once the edge is unlinked: the edge also
     taught the weights about its neighbourhood, and unseen edges beside it rose with it. How much has to go is estimated
@@ -30,20 +30,31 @@ class ShadowDistill(Unlearner):
 
     1. ``prepare``: a thin GCN O is trained on the whole graph, before any request.
     2. On a request: the same thin GCN R, same initial weights and draws, is trained on the retained graph.
-    3. Per group g of deleted edges (smaller end degree), with mean logits on the retained graph, and far retained edges as
-       the control, the factor by which gold's logits should shrink is
+    3. Per group g of deleted edges (smaller end degree), with mean logits M (original), O and R on the retained graph, and far
+       retained edges as the control, the factor by which gold's logits should shrink is
 
-           q_g = (1 - shrink) * (R_g / O_g) / (R_far / O_far) + shrink * (S * R_g / (R_far / O_far)) / original_g
+       .. math::
 
-       clipped to [0, 1], where S = original_val / O_val puts the shadow on the original's scale. Each edge's target is a mix
-       of its own logit and the shadow's, both scaled to the group's mean:
-       t = r q l_original + (1 - r) (q original_g / R_g) l_R, with r = trust * q.
-    4. A student starts from the original, reads the retained graph and minimises
+           q_g = (1 - s) \frac{R_g / O_g}{R_{\text{far}} / O_{\text{far}}}
+               + s \, \frac{M_{\text{val}}}{O_{\text{val}}} \, \frac{R_g}{R_{\text{far}} / O_{\text{far}}} \, \frac{1}{M_g}
 
-           BCE(student, (p_original + task_weight y) / (1 + task_weight))  over retained edges and non-edges
-           + forget_weight BCE(student, sigmoid(t))                        over deleted edges
+       with s the ``shrink``; both terms are clipped to [0, 1], and the second ratio of validation means puts the shadow on the
+       original's scale. Each edge's target is a mix of its own logit :math:`\ell_M` and the shadow's :math:`\ell_R`, both scaled
+       to the group's mean:
 
-       with a learning rate that falls to zero, a slight decay of the first layer, and the mean of the last weights.
+       .. math::
+
+           t = r \, q_g \, \ell_M + (1 - r) \frac{q_g M_g}{R_g} \, \ell_R, \qquad r = \text{trust} \cdot q_g
+
+    4. A student with outputs p starts from the original, reads the retained graph and minimises
+
+       .. math::
+
+           \mathrm{BCE}\Bigl( p, \frac{p_M + w_{\text{task}} \, y}{1 + w_{\text{task}}} \Bigr)
+           + w_{\text{forget}} \, \mathrm{BCE}(p, \sigma(t))
+
+       the first term over retained edges and non-edges with labels y, the second over deleted edges, with a learning rate that
+       falls to zero, a slight decay of the first layer, and the mean of the last weights.
 
     A run reads no test data, no forget score and no gold. The defaults were chosen once against gold models, on DBLP with other
     splits than those of our tables; on other graphs they were not tuned. R is the next request's O.

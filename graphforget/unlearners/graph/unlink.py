@@ -14,7 +14,11 @@ from graphforget.unlearners._shared.scope import check_scope, localised
 
 
 class Unlink(Unlearner):
-    """Serve the original weights on the retained input: h' = M(G_r; theta_0).
+    r"""Serve the original weights on the retained input.
+
+    .. math::
+
+        h^{\prime} = M(G_r; \theta_o)
 
     "UtU" of Tan, Sun, Qiu, Su and Shen, "Unlink to Unlearn: Simplifying Edge Unlearning in GNNs" (WWW 2024 companion).
     It costs nothing and removes the forgotten structure from every later prediction, but nothing of what the weights

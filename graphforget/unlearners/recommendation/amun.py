@@ -13,15 +13,17 @@ from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class AmUn(Unlearner):
-    """Amnesiac unlearning, its relabelling form (Graves, Nagisetty and Ganesh, "Amnesiac Machine Learning", AAAI 2021).
+    r"""Amnesiac unlearning, its relabelling form (Graves, Nagisetty and Ganesh, "Amnesiac Machine Learning", AAAI 2021).
 
     Training continues on one data set: the retained interactions, and the forgotten ones with their preference reversed. Every
     step takes a retained batch and its share of the forgotten interactions, so that both are seen once per epoch:
 
-        L = (n_r L_r + n_f L_f) / (n_r + n_f) + penalty of the retained batch
+    .. math::
 
-    n counts the interactions in the step, L_f is the loss of the reversed preference. Unlike MMRecUn, the forgotten interactions
-    weigh as much as they are many.
+        L = \frac{n_r L_r + n_f L_f}{n_r + n_f} + \text{penalty of the retained batch}
+
+    n counts the interactions in the step, :math:`L_f` is the loss of the reversed preference. Unlike MMRecUn, the forgotten
+    interactions weigh as much as they are many.
 
     The paper's other form subtracts the recorded update of every training batch that held a forgotten example. A ``FitLog`` keeps
     weights by epoch, not by batch, and every epoch holds forgotten interactions beside retained ones, so that form cannot be

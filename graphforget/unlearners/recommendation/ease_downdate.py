@@ -18,27 +18,47 @@ _ROWS = 512  # users per rank update: bounds memory at _ROWS x num_items
 
 
 class EASEDowndate(Unlearner):
-    """Takes items, users, interactions and content out of a fitted EASE, with the weights of a fit on the retained data.
+    r"""Takes items, users, interactions and content out of a fitted EASE, with the weights of a fit on the retained data.
 
-    EASE (Steck, WWW 2019, arXiv:1905.03375) keeps ``P = G^-1`` with ``G = X'X + beta F F' + lambda I``. Of a request,
+    EASE (Steck, WWW 2019, arXiv:1905.03375) keeps
 
-    1. items S go by a Schur complement, ``P_RR - P_RS P_SS^-1 P_SR`` on the retained items R. This is the inverse of ``G_RR``, so
-       the items' features go with them, for any ``beta``;
-    2. items that stay and lose features, the rows D of F, change G by ``-(E A' + A E')``, E their unit columns and
-       ``A = beta (F_after D' + E D D' / 2)``: with ``U = [E, A]``, J the exchange of its halves and ``K = J - U' P U``, P is now
-       ``P + P U K^-1 U' P`` (the Woodbury identity). Without ``beta`` no feature was ever read;
-    3. users who lose other interactions get their new row x, ``P - P X'(I + X P X')^-1 X P`` (the Woodbury identity);
-    4. and give back their old row, ``P + P X'(I - X P X')^-1 X P``. A forgotten user has no new row. New rows come first, so
-       that every matrix on the way is at least as well conditioned as the last.
+    .. math::
 
-    The cost is ``|R|^2`` times the number of items and rows, and no full inverse is taken, with two exceptions that
-    ``info["refreshed"]`` states: ``I - X P X'`` or K has a condition number above ``max_condition``, or the residual is above
-    ``tolerance`` or P not positive definite, as when the model was fitted to other data.
+        P = G^{-1}, \qquad G = X^\top X + \beta F F^\top + \lambda I
 
-    The certificate is in ``info`` and in the state. With ``E = P G - I`` over the retained items and G built anew from the
-    retained data, ``probes`` random sign vectors z give ``residual = max |E z|``. The mean square of ``(E z)_i`` is the squared
-    norm of row i, which is no smaller than its largest entry. ``probes=0`` gives ``max |E|`` itself, at more than the cost of
-    a new inverse.
+    Of a request,
+
+    1. items S go by a Schur complement on the retained items R,
+
+       .. math:: P \leftarrow P_{RR} - P_{RS} P_{SS}^{-1} P_{SR}
+
+       This is the inverse of :math:`G_{RR}`, so the items' features go with them, for any ``beta``;
+    2. items that stay and lose features, the rows D of F, change G by :math:`-(E A^\top + A E^\top)`, E their unit columns and
+       :math:`A = \beta (F_{\text{after}} D^\top + E D D^\top / 2)`. With :math:`U = [E, A]` and J the exchange of its halves,
+
+       .. math:: P \leftarrow P + P U K^{-1} U^\top P, \qquad K = J - U^\top P U
+
+       (the Woodbury identity). Without ``beta`` no feature was ever read;
+    3. users who lose other interactions get their new rows, stacked in X (the Woodbury identity),
+
+       .. math:: P \leftarrow P - P X^\top (I + X P X^\top)^{-1} X P
+
+    4. and give back their old rows,
+
+       .. math:: P \leftarrow P + P X^\top (I - X P X^\top)^{-1} X P
+
+       A forgotten user has no new row. New rows come first, so that every matrix on the way is at least as well conditioned as
+       the last.
+
+    The cost is the squared number of retained items times the number of items and rows that go, and no full inverse is taken,
+    with two exceptions that ``info["refreshed"]`` states: :math:`I - X P X^\top` or K has a condition number above
+    ``max_condition``, or the residual is above ``tolerance`` or P not positive definite, as when the model was fitted to other
+    data.
+
+    The certificate is in ``info`` and in the state. With :math:`E = P G - I` over the retained items and G built anew from the
+    retained data, ``probes`` random sign vectors z give the residual :math:`\max_i \lvert (E z)_i \rvert`. The mean square of
+    :math:`(E z)_i` is the squared norm of row i, which is no smaller than its largest entry. ``probes=0`` gives
+    :math:`\max_{ij} \lvert E_{ij} \rvert` itself, at more than the cost of a new inverse.
 
     What IMCorrect (arXiv:2307.15960) does to linear models, zero the deleted entries of X and correct the weights, is for EASE
     these rank updates; its first-order form costs as much, so that there is no method of that name.

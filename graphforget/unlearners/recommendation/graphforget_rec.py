@@ -27,7 +27,7 @@ _CHANCE = 0.5
 
 
 class GraphForgetRec(Unlearner):
-    """Forget until removed pairs stand out no more than pairs that the model was never trained on.
+    r"""Forget until removed pairs stand out no more than pairs that the model was never trained on.
 
     1. *Surgery*. The data side is ``row_reset``'s. Every row moves towards its fresh value by the share of its training
        interactions that goes: rows of the users and items that the request names all the way, a user's row by a half where half
@@ -35,11 +35,15 @@ class GraphForgetRec(Unlearner):
        Where an item loses one modality, what training added to its features goes; as no pair goes, nothing else follows.
     2. *Contrast*. A forgotten item is read as a returning one: retained interactions, its content, a fresh row. What the rows of
        others remember shows in how often a removed pair (u, i) outranks (v, i), v being a user of about u's retained activity who
-       never took i: its advantage, 0.5 at chance. Full-batch gradient steps descend ``mean ln sigmoid(s(u, i) - s(v, i))``. They
-       change the rows of those who remember: users for a forgotten item, whose own row is put back and stays fixed. The gradient
-       is scaled as a whole, so rows move in proportion to what they remember, and items keep their neighbourhoods. For a removed
-       interaction both rows stand and may move, and the data are the retained ones. For a forgotten user the two sides change
-       roles: the user returns with half of what they took, and the other half is compared with items about as popular.
+       never took i: its advantage, 0.5 at chance. Full-batch gradient steps descend
+
+       .. math:: \operatorname{mean} \, \ln \sigma \bigl( s(u, i) - s(v, i) \bigr)
+
+       They change the rows of those who remember: users for a forgotten item, whose own row is put back and stays fixed. The
+       gradient is scaled as a whole, so rows move in proportion to what they remember, and items keep their neighbourhoods. For
+       a removed interaction both rows stand and may move, and the data are the retained ones. For a forgotten user the two
+       sides change roles: the user returns with half of what they took, and the other half is compared with items about as
+       popular.
     3. *Stop*. Removed pairs and unseen pairs of the same items were held apart by the split alone, so for a model that trained on
        neither both have the same advantage: above chance, as content foretells some of it. That level is measured after surgery,
        before any step, on a private copy where a share of the retained items (users, interactions) is forgotten along with the

@@ -31,26 +31,33 @@ SOLVERS = ("cg", "adam")
 
 
 class IFRU(Unlearner):
-    """Influence function-based recommendation unlearning (Zhang et al., "Recommendation Unlearning via Influence Function",
+    r"""Influence function-based recommendation unlearning (Zhang et al., "Recommendation Unlearning via Influence Function",
     TORS 2024).
 
-    The training objective is S(theta; G) = sum over interactions of loss + penalty, read on the graph G. Deleting D_f takes away
+    The training objective S(D; G) is the sum over the interactions D of loss and penalty, read on the graph G. Deleting
+    :math:`D_f`, which turns G into :math:`G_r`, takes away
 
-        lost(theta) = S(D_f; old graph) + [ S(D_r; old graph) - S(D_r; new graph) ]
+    .. math::
+
+        \Delta(\theta) = S(D_f; G) + \bigl[ S(D_r; G) - S(D_r; G_r) \bigr]
 
     The bracket is the spillover: retained interactions whose propagation changes. It is left out where the model reads no graph.
-    One Newton step on the rows T near the deletion follows,
+    One Newton step on the rows T near the deletion follows, with damping :math:`\lambda`,
 
-        theta_T <- theta_T + (H_TT + damping I)^-1 v,    v = gradient of lost by T,    H = Hessian of S(D_r; new graph)
+    .. math::
 
-    T: a user or item x starts with weight w(x) = (forgotten interactions of x) / (all interactions of x); ``num_hops`` times,
-    every node adds its neighbours' w / degree. Rows with w > ``min_weight`` are T, all others keep their bits, as do weights that
+        \theta_T \leftarrow \theta_T + (H_{TT} + \lambda I)^{-1} v, \qquad
+        v = \nabla_T \Delta(\theta_o), \qquad H = \nabla^2 S(D_r; G_r)
+
+    T: a user or item x starts with the weight w(x), the share of its interactions that is forgotten; ``num_hops`` times, every
+    node adds its neighbours' w / degree. Rows with w > ``min_weight`` are T, all others keep their bits, as do weights that
     belong to no user or item. Entities without a retained interaction to learn from, the forgotten ones and users who lost all,
     have no Hessian: their rows are drawn anew as in a fresh model.
 
-    The step's size follows from the objective; nothing is picked by a score on what is forgotten. If theta_o minimises S over T,
-    the error against retraining T is of second order in the deleted share. Training that was stopped early is at no minimum, and
-    the error is larger then. Forgotten items also were what other items were compared with; that effect is not in v.
+    The step's size follows from the objective; nothing is picked by a score on what is forgotten. If :math:`\theta_o` minimises
+    S over T, the error against retraining T is of second order in the deleted share. Training that was stopped early is at no
+    minimum, and the error is larger then. Forgotten items also were what other items were compared with; that effect is not in
+    v.
 
     Departures from the paper's release: the pairwise loss of the task in place of a thresholded binary one; H on the retained
     data, not all; Gauss-Newton curvature (``curvature="hessian"`` is theirs); conjugate gradients in place of Adam on p

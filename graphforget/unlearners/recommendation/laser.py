@@ -21,7 +21,7 @@ class LASER(Unlearner):
     """One model, trained on one group of users after the other; a request resumes before the first group that it touches.
 
     Users are nodes of a hypergraph whose hyperedges are the items. Their vectors are the leading singular vectors of the
-    normalised incidence matrix ``D_u^-1/2 X D_i^-1/2``, which are the eigenvectors of the hypergraph's Laplacian, and are
+    normalised incidence matrix :math:`D_u^{-1/2} X D_i^{-1/2}`, which are the eigenvectors of the hypergraph's Laplacian, and are
     clustered into groups of nearly equal size. Training goes through the groups in the order of a curriculum, the tightest
     (smallest mean distance to its centre) first, with a copy of the weights kept before each. A request loads the copy from
     before the first group that has something to forget, and trains on from there on what is left of the groups.

@@ -25,19 +25,24 @@ _USERS = 1024  # users ranked at once by the forget-recall rule
 
 
 class MMRecUn(Unlearner):
-    """Multi-modal recommendation unlearning (Sinha, Mandal and Kankanhalli, AAAI 2025, arXiv:2405.15328).
+    r"""Multi-modal recommendation unlearning (Sinha, Mandal and Kankanhalli, AAAI 2025, arXiv:2405.15328).
 
-    With margins m = s(u, i) - s(u, j) over a uniform other item j, one Adam step per retained batch goes down
+    With margins :math:`m = s(u, i) - s(u, j)` over a uniform other item j, one Adam step per retained batch goes down
 
-        L = alpha * L_r + (1 - alpha) * L_f + penalty
-        L_r = -mean over D_r of ln sigmoid(m)        the task's ranking loss; pushes m with -sigmoid(-m)
-        L_f = -mean over D_f of ln sigmoid(-m)       its reverse, through ``task.relabel``; pushes m with +sigmoid(m)
+    .. math::
+
+        L   &= \alpha L_r + (1 - \alpha) L_f + \text{penalty} \\
+        L_r &= -\operatorname{mean}_{D_r} \ln \sigma(m) \\
+        L_f &= -\operatorname{mean}_{D_f} \ln \sigma(-m)
+
+    :math:`L_r` is the task's ranking loss, with derivative :math:`-\sigma(-m)` by the margin; :math:`L_f` is its reverse, through
+    ``task.relabel``, with derivative :math:`\sigma(m)`.
 
     The penalty (regulariser and the backbone's own auxiliary terms, such as MGCN's contrast) is that of the retained batch.
     The forget batches go round as often as it takes. With alpha = 1 this is fine-tuning on the retained data.
 
-    This is a reconstruction from the paper's description: the authors' code was not at hand, so the settings below are ours
-    and no figure made with it is the paper's. L_f is bounded below by 0 and its gradient ends only at m = -infinity:
+    This is a reconstruction from the paper's description: the authors' code was not at hand, so the settings below are ours and
+    no figure made with it is the paper's. :math:`L_f` is bounded below by 0 and its gradient ends only at :math:`m = -\infty`:
     without a stop it drives forgotten pairs below those that nobody ever took. Three ways to stop:
 
     - ``"epochs"``: after ``epochs`` passes over the retained batches.

@@ -15,12 +15,17 @@ from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class RRL(Unlearner):
-    """Reverse ranking with the inverse Fisher information of retained batches ("RRL", AAAI 2024).
+    r"""Reverse ranking with the inverse Fisher information of retained batches ("RRL", AAAI 2024).
 
-    1. F = mean over ``fisher_batches`` retained batches of (gradient of the ranking loss)^2, at theta_o: a diagonal, one number
-       per coordinate. It is the square of a batch's mean gradient, not the mean over single interactions.
-    2. ``epochs`` passes over D_f: theta <- theta - lr * g / (F + eps), g = gradient of -mean ln sigmoid(s(u, j) - s(u, i)), the
-       reversed loss.
+    1. The diagonal F of the Fisher information at the original's weights, one number per coordinate: the mean over
+       ``fisher_batches`` retained batches of the squared gradient of the ranking loss. It is the square of a batch's mean
+       gradient, not the mean over single interactions.
+    2. ``epochs`` passes over :math:`D_f` down the reversed loss, with learning rate :math:`\eta` and j another item:
+
+       .. math::
+
+           \theta \leftarrow \theta - \eta \, \frac{g}{F + \varepsilon}, \qquad
+           g = \nabla_\theta \bigl[ -\operatorname{mean} \, \ln \sigma \bigl( s(u, j) - s(u, i) \bigr) \bigr]
 
     Coordinates that retained interactions pull at move little. Where F is 0, as in the row of an item that is gone, the step is
     lr / eps times the gradient: that ratio, 10 by default, is the real step size. There is no stop rule. A batch's mean gradient

@@ -26,26 +26,31 @@ from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
 class SCIF(Unlearner):
-    """Selective and collaborative influence function (Li et al., arXiv:2304.10199).
+    r"""Selective and collaborative influence function (Li et al., arXiv:2304.10199).
 
-    The paper gives a deleted rating y the mean rating y_bar of what is left, and answers with a Newton step on the rows that are
-    concerned:
+    The paper gives a deleted rating y the mean rating :math:`\bar y` of what is left, and answers with a Newton step on the rows
+    that are concerned:
 
-        v = gradient of [ L(D_f; y) - L(D_f; y_bar) ],    H_TT p = v,    theta_T <- theta_T + p / N
+    .. math::
 
-    T are the rows of the users and items of D_f; every other row keeps its bits. L is a sum and H the Hessian of a mean over N
-    in the paper; here both are sums, so N is not written.
+        v = \nabla \bigl[ L(D_f; y) - L(D_f; \bar y) \bigr], \qquad H_{TT} \, p = v, \qquad
+        \theta_T \leftarrow \theta_T + p / N
 
-    Implicit feedback has no rating. Its label is the outcome of a comparison, "u prefers i to j", which is 1 for all of D_f. Once
-    the interaction is gone nothing is known of i for u, as nothing is known of j; by symmetry the label that is expected then is
-    ``neutral`` = 1/2:
+    T are the rows of the users and items of :math:`D_f`; every other row keeps its bits. L is a sum and H the Hessian of a mean
+    over N in the paper; here both are sums, so N is not written.
 
-        L(D_f; y_bar) = neutral * L(D_f) + (1 - neutral) * L(reversed D_f)
+    Implicit feedback has no rating. Its label is the outcome of a comparison, "u prefers i to j", which is 1 for all of
+    :math:`D_f`. Once the interaction is gone nothing is known of i for u, as nothing is known of j; by symmetry the label that
+    is expected then is :math:`\bar y` = ``neutral`` = 1/2:
 
-    so v is (1 - neutral) times the gradient of L(D_f) - L(reversed D_f). H is that of the objective whose minimum is sought:
-    retained interactions, deleted ones with the neutral label, and their penalties. That makes it a Newton step: where theta_o is
-    a minimum over T, its error is of second order in the deleted share. All is read on the original data, where theta_o was
-    trained; the paper has no term for a graph that changes (IFRU has).
+    .. math::
+
+        L(D_f; \bar y) = \bar y \, L(D_f) + (1 - \bar y) \, L(\text{reversed } D_f)
+
+    so v is :math:`1 - \bar y` times the gradient of :math:`L(D_f) - L(\text{reversed } D_f)`. H is that of the objective whose
+    minimum is sought: retained interactions, deleted ones with the neutral label, and their penalties. That makes it a Newton
+    step: where :math:`\theta_o` is a minimum over T, its error is of second order in the deleted share. All is read on the
+    original data, where :math:`\theta_o` was trained; the paper has no term for a graph that changes (IFRU has).
 
     This is our reading of the paper for ranking losses; its code was not at hand and no figure made with it is the paper's. A
     public re-implementation adds N times the mean gradient of all data to v, with the sign that climbs the loss: left out.
