@@ -10,6 +10,9 @@ import torch
 from graphforget.base import Outcome, Prepared, Serving, Tags, Unlearner
 from graphforget.exceptions import InputError
 from graphforget.testing import UNLEARNER_CHECKS, ContractError, TinyCase, check_unlearner, tiny_case
+from graphforget.testing.report import CheckReport
+from graphforget.testing.unlearners import OneMethod
+from graphforget.unlearners import METHODS
 
 IMAGES = ["image_classification"]
 
@@ -274,3 +277,21 @@ def test_an_unsupported_task_is_still_checked_for_its_refusal():
 def test_what_is_no_method_is_refused(method):
     with pytest.raises(InputError, match="needs a method's key, an Unlearner class or an instance"):
         check_unlearner(method)
+
+
+def test_the_main_request_is_the_first_that_is_supported():
+    case = tiny_case("node_classification")
+    one = OneMethod(CheckReport("x"), METHODS["unlink"](), case)
+    assert one.main == "nodes" and one.result is one.result and ("node_classification", "nodes") in one.report.results
+
+
+def test_every_supported_request_is_run():
+    report = check_unlearner("finetune", tasks=["link_prediction"])
+    run = {c.request for c in report.executed if c.request}
+    assert run == set(tiny_case("link_prediction").requests) == {name for _, name in report.results}
+
+
+def test_follow_ups_are_chosen_for_the_method_that_runs_them():
+    case = tiny_case("link_prediction")
+    one = OneMethod(CheckReport("x"), METHODS["gnndelete"](**METHODS["gnndelete"].test_params()[0]), case)
+    assert one.follow_up(METHODS["finetune"]()) == case.later[0]
