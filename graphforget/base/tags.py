@@ -12,7 +12,7 @@ class Tags:
 
     Attributes:
         key: Registry key.
-        summary: One plain sentence.
+        summary: One plain sentence of at most ten words.
         citation: Paper, or "graphforget".
         kinds: Target kinds it serves; None means any that the task knows.
         tasks: Task names it serves; None means any.

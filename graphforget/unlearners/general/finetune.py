@@ -50,7 +50,7 @@ class FineTune(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="finetune",
-        summary="Continues training on the retained data from the original's weights.",
+        summary="Continues training on the retained data.",
         citation="Jia et al., NeurIPS 2023 (baseline FT)",
         needs_gradients=True,
         contexts=frozenset({"retained"}),

@@ -24,7 +24,7 @@ class Retrain(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="retrain",
-        summary="Trains a new model on the retained data by the task's own recipe.",
+        summary="Trains a new model on the retained data.",
         citation="graphforget",
         contexts=frozenset({"retained"}),
         reads_forget=False,

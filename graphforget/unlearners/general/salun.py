@@ -60,7 +60,7 @@ class SalUn(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="salun",
-        summary="Random labels on the forgotten examples, moving only the weights most salient for them.",
+        summary="Random labels on forgotten examples; only salient weights move.",
         citation="Fan et al., ICLR 2024",
         needs_gradients=True,
         contexts=frozenset({"retained", "unlinked"}),

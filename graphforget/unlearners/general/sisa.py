@@ -47,7 +47,7 @@ class SISA(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="sisa",
-        summary="An ensemble of models trained on shards of the data; retrains the touched shards.",
+        summary="An ensemble over shards; retrains the touched shards.",
         citation="Bourtoule et al., IEEE S&P 2021 (arXiv:1912.03817)",
         contexts=frozenset({"retained"}),
         reads_forget=False,

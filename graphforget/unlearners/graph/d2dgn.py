@@ -96,7 +96,7 @@ class D2DGN(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="d2dgn",
-        summary="Distils retained elements from the original and forgotten ones from a destroyer.",
+        summary="Distils retained from the original, forgotten from a destroyer.",
         citation="Sinha et al., arXiv:2309.16173",
         needs_gradients=True,
         contexts=frozenset({"retained", "unlinked", "original"}),

@@ -133,7 +133,7 @@ class GNNDelete(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="gnndelete",
-        summary="Frozen weights; trained linear operators on the nodes around the deletion.",
+        summary="Frozen weights; trained linear operators around the deletion.",
         citation="Cheng et al., ICLR 2023",
         kinds=frozenset({"edge", "node", "node_class"}),
         tasks=frozenset({"link_prediction", "node_classification"}),

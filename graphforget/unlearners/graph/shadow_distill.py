@@ -83,7 +83,7 @@ class ShadowDistill(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="shadow_distill",
-        summary="Pulls deleted links to the level that a pair of thin shadow models says gold has.",
+        summary="Pulls deleted links to the level that two shadows estimate.",
         citation="graphforget",
         tasks=frozenset({"link_prediction"}),
         contexts=frozenset({"original", "retained", "unlinked"}),

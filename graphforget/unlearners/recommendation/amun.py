@@ -44,7 +44,7 @@ class AmUn(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="amun",
-        summary="Continues training on the retained data and the forgotten interactions with their preference reversed.",
+        summary="Trains on retained and reversed forgotten interactions together.",
         citation="Graves, Nagisetty and Ganesh, AAAI 2021",
         needs_gradients=True,
         kinds=REMOVING_KINDS,

@@ -86,7 +86,7 @@ class EASEDowndate(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="ease_downdate",
-        summary="Exact for EASE: Schur complement for items, rank updates for users, interactions, content; with a certificate.",
+        summary="Exact for EASE, by block updates, with a certificate.",
         citation="graphforget; Steck, WWW 2019 (arXiv:1905.03375), for the model",
         kinds=REMOVING_KINDS | {"modality"},
         tasks=frozenset({"recommendation"}),

@@ -76,7 +76,7 @@ class GraphForgetRec(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="graphforget_rec",
-        summary="Rows back in proportion, then a contrast until removed pairs stand out no more than unseen ones.",
+        summary="Fresh rows, then a contrast that stops at unseen pairs.",
         citation="graphforget",
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained", "unlinked"}),

@@ -50,7 +50,7 @@ class IALSResolve(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="ials_resolve",
-        summary="Solves the rows of implicit ALS that a deletion touches again, exactly given the others.",
+        summary="Solves the touched rows of implicit ALS again.",
         citation="graphforget; Hu, Koren, Volinsky, ICDM 2008, for the model",
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),

@@ -93,7 +93,7 @@ class IFRU(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="ifru",
-        summary="An influence step on the rows near the deletion, with the effect of the changed graph.",
+        summary="An influence step that counts the changed graph in.",
         citation="Zhang et al., TORS 2024",
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),

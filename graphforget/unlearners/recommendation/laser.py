@@ -51,7 +51,7 @@ class LASER(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="laser",
-        summary="Trains over groups of users in sequence, and resumes before the first group that a request touches.",
+        summary="Trains user groups in sequence; resumes before the touched.",
         citation="Li et al., LASER (arXiv:2203.11491)",
         kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),

@@ -29,7 +29,7 @@ class Mask(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="mask",
-        summary="Denies the forgotten users and items at serve time; reversible, and nothing is forgotten.",
+        summary="Denies users and items when serving; forgets nothing.",
         citation="graphforget",
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),

@@ -74,7 +74,7 @@ class MMRecUn(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="mmrecun",
-        summary="Reverse ranking loss on what is forgotten, ranking loss on what stays.",
+        summary="Reverse ranking loss on forgotten, ranking loss on retained.",
         citation="Sinha, Mandal and Kankanhalli, AAAI 2025",
         needs_gradients=True,
         kinds=REMOVING_KINDS,

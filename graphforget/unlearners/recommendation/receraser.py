@@ -55,7 +55,7 @@ class RecEraser(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="receraser",
-        summary="Balanced shards of interactions with attention over their models; retrains the touched shards.",
+        summary="Balanced shards joined by attention; retrains the touched shards.",
         citation="Chen et al., RecEraser, WWW 2022 (arXiv:2201.06820)",
         kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),

@@ -35,7 +35,7 @@ class ResetRepair(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="reset_repair",
-        summary="Fresh rows for the forgotten users and items, then epochs on the retained interactions.",
+        summary="Fresh rows, then epochs on the retained interactions.",
         citation="graphforget",
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),

@@ -40,7 +40,7 @@ class RowReset(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="row_reset",
-        summary="Retained graph, and fresh rows for the forgotten users and items.",
+        summary="Retained graph, fresh rows for forgotten users and items.",
         citation="graphforget",
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),

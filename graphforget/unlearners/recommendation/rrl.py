@@ -51,7 +51,7 @@ class RRL(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="rrl",
-        summary="Reverse ranking loss on what is forgotten, scaled by the inverse Fisher information of what stays.",
+        summary="Reverse ranking loss, scaled by inverse Fisher information.",
         citation="RRL, AAAI 2024",
         needs_gradients=True,
         kinds=REMOVING_KINDS,

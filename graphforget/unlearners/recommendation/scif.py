@@ -79,7 +79,7 @@ class SCIF(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="scif",
-        summary="An influence step to indifference about what was deleted, on its users' and items' rows.",
+        summary="An influence step to indifference about what was deleted.",
         citation="Li et al., arXiv 2304.10199",
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),

@@ -48,7 +48,7 @@ class UltraRE(Unlearner):
 
     tags: ClassVar[Tags] = Tags(
         key="ultrare",
-        summary="Shards by optimal transport clustering, an ensemble over them; retrains the touched shards.",
+        summary="Shards by optimal transport; retrains the touched shards.",
         citation="Li et al., UltraRE, NeurIPS 2023",
         kinds=frozenset({"user", "item", "interaction", "modality"}),
         tasks=frozenset({"recommendation"}),
