@@ -12,33 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
-from graphforget.base.model import num_hops_of
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
 from graphforget.registry import Registry
 from graphforget.requests import DeletionRequest, as_ids, show_ids
-from graphforget.tasks import TASKS
+from graphforget.tasks.make import make_task
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
 __all__ = ["Restored", "evaluate", "list_methods", "make_task", "recommend", "restore", "run", "suspend", "unlearn"]
-
-
-def make_task(task: str | type[Task] | Task, model: nn.Module | None = None, **params: Any) -> Task:
-    """A task by name, class or instance; a model given with a name becomes its template.
-
-    Raises:
-        InputError: Unknown name or parameter.
-    """
-    if isinstance(task, Task):
-        return TASKS.resolve(task, Task, **params)
-    if model is not None:
-        params.setdefault("template", model)
-        cls = TASKS[task] if isinstance(task, str) else task
-        hops = num_hops_of(model)
-        if getattr(cls, "has_input_graph", False) and hops:
-            params.setdefault("num_hops", hops)
-    return TASKS.resolve(task, Task, **params)
 
 
 def unlearn(

@@ -6,7 +6,6 @@ caller has to name it (``model_class=`` or ``--model-class``); a file never deci
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from graphforget.base.edits import ModelEdit, replay
 from graphforget.exceptions import InputError
 from graphforget.home import replacing, write_text
+from graphforget.registry import import_path
 
 WEIGHTS, STRUCTURE = "model.safetensors", "model.json"
 
@@ -66,15 +66,7 @@ def import_class(path: str) -> type[nn.Module]:
     Raises:
         InputError: Not such a path, not importable, or not a module class.
     """
-    module_name, _, attribute = path.partition(":")
-    if not module_name or not attribute:
-        raise InputError(f"a model class is written 'package.module:Class', got '{path}'.")
-    try:
-        cls = getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
-        raise InputError(f"cannot import the model class '{path}': {error}; is its folder on PYTHONPATH?") from None
-    except AttributeError:
-        raise InputError(f"module '{module_name}' has no class '{attribute}'.") from None
+    cls = import_path(path, "model class")
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise InputError(f"'{path}' is not a torch.nn.Module class.")
     return cls

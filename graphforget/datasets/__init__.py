@@ -42,7 +42,7 @@ _ENTRIES = {
     "book_crossing": (_REC + "book_crossing", "books with title, author, publisher and year, for recommendation"),
     "gowalla": (_REC + "gowalla", "Gowalla check-ins, split of LightGCN, for recommendation"),
 }
-DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()})
+DATASETS = Registry("dataset", {name: target for name, (target, _) in _ENTRIES.items()}, group="graphforget.datasets")
 DESCRIPTIONS: dict[str, str] = {name: text for name, (_, text) in _ENTRIES.items()}
 _EXPORTS = {
     "split_edges": "graph.splits",
@@ -81,7 +81,7 @@ def load(name: str, *, task: str | None = None, seed: int = 0, canary: float | N
         >>> load("karate").num_nodes
         34
     """
-    maker = DATASETS[name if name in DATASETS or not isinstance(name, str) else name.replace("-", "_")]
+    maker = DATASETS[name if not isinstance(name, str) or ":" in name or name in DATASETS else name.replace("-", "_")]
     check_params(maker, params, f"dataset '{name}'")
     data = maker(task=task, seed=seed, **params)
     if canary is None:

@@ -25,11 +25,12 @@ _TARGETS = {
     "ease": "graphforget.models.recommender.ease:EASE",
     "ials": "graphforget.models.recommender.ials:IALS",
 }
-MODELS = Registry("model", _TARGETS)
+MODELS = Registry("model", _TARGETS, group="graphforget.models", base="torch.nn:Module")
 # A registered model is made from sizes of the data and reads what a task hands over. Typed edges are in no task's data, so that
 # RGCN is for the caller's own loops and has no name in recipes.
 _UNREGISTERED = ("graphforget.models.gnn.rgcn:RGCN",)
-_CLASSES = {path.partition(":")[2]: path for path in (*_TARGETS.values(), *_UNREGISTERED)}
+_MAKE = ("graphforget.models.make:ModelMaker", "graphforget.models.make:make_model")
+_CLASSES = {path.partition(":")[2]: path for path in (*_TARGETS.values(), *_UNREGISTERED, *_MAKE)}
 
 __all__ = ["MODELS", *sorted(_CLASSES)]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,16 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
+from graphforget import tasks
 from graphforget.base import Recipe, Task, Unlearner, load_model, load_weights
-from graphforget.base.checkpoint import import_class, load_tensors
-from graphforget.base.model import num_hops_of
+from graphforget.base.checkpoint import load_tensors
 from graphforget.exceptions import InputError
-from graphforget.models import MODELS
+from graphforget.models.make import ModelMaker
 from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.files import SUFFIXES, read_data
-from graphforget.registry import accepted, nearest
+from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest
-from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
@@ -59,47 +57,16 @@ def make_task(section: TaskSection, model: ModelSection, data: Any, trained: nn.
     Raises:
         InputError: The data does not suit the task, or the model does not suit the data.
     """
-    params = dict(section.params)
-    if "num_hops" not in params and "num_hops" in accepted(TASKS[section.name]) and trained is not None:
-        params["num_hops"] = num_hops_of(trained) or 2
-    means: dict[str, Any] = {"template": trained} if trained is not None else {"build": partial(build_model, model)}
-    task: Task = TASKS.resolve(section.name, Task, recipe=Recipe(**section.recipe), layers=section.layers, **means, **params)
+    build = None if trained is not None else model_maker(model)
+    task = tasks.make_task(
+        section.name, trained, build=build, recipe=Recipe(**section.recipe), layers=section.layers, **section.params
+    )
     return task, task.adopt(data)
 
 
-def build_model(section: ModelSection, data: Any) -> nn.Module:
-    """A fresh model sized for ``data``.
-
-    Raises:
-        InputError: The model does not suit the data.
-    """
-    cls = import_class(section.class_) if section.class_ else MODELS[section.name or ""]
-    params = section.params
-    for name, size in _sizes(data).items():
-        if name in inspect.signature(cls).parameters:
-            params.setdefault(name, size)
-    try:
-        return cls(**params)
-    except TypeError as error:
-        raise InputError(f"model: cannot make '{section.class_ or section.name}' for data '{data.name}': {error}.") from None
-
-
-def _sizes(data: Any) -> dict[str, Any]:
-    """Sizes of the data under the names that models use."""
-    sizes: dict[str, Any] = {}
-    x, classes = getattr(data, "x", None), int(getattr(data, "num_classes", 0) or 0)
-    if x is not None and hasattr(data, "edge_index"):
-        sizes |= {"in_channels": x.size(1)}
-    elif x is not None:
-        sizes |= {"in_features": x[0].numel(), "image_size": x.size(-1), "in_channels": x.size(1) if x.dim() == 4 else 1}
-    if classes:
-        sizes |= {"num_classes": classes, "out_channels": classes}
-    if hasattr(data, "modalities"):
-        sizes["modalities"] = data.modalities
-    for name in ("num_users", "num_items"):
-        if hasattr(data, name):
-            sizes[name] = int(getattr(data, name))
-    return sizes
+def model_maker(section: ModelSection) -> ModelMaker:
+    """What makes the models of a recipe; their sizes are read from the data."""
+    return ModelMaker(section.class_ or section.name or "", section.params)
 
 
 def load_trained(section: ModelSection, data: Any) -> nn.Module:
@@ -116,7 +83,7 @@ def load_trained(section: ModelSection, data: Any) -> nn.Module:
             )
         model, _ = load_model(section.folder, model_class=section.class_)
     else:
-        model = build_model(section, data)
+        model = model_maker(section)(data)
         load_weights(model, load_tensors(section.weights or ""))
     return model.eval()
 

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from graphforget.base import Ensemble, Recipe, Task, Unlearner, UnlearnResult, load_model
+from graphforget.base import Ensemble, Task, Unlearner, UnlearnResult, load_model
 from graphforget.base.checkpoint import WEIGHTS, load_tensors, load_weights, read_structure, save_model
 from graphforget.base.result import Cost, Serving
 from graphforget.exceptions import InputError
 from graphforget.home import write_json
 from graphforget.requests import DeletionRequest
-from graphforget.tasks import TASKS
+from graphforget.tasks.make import recorded_task
 from graphforget.unlearners import METHODS
 
 _FORMAT = "graphforget.result/1"
@@ -60,24 +60,6 @@ def read_record(folder: str | Path) -> dict[str, Any]:
     return content
 
 
-def task_of(record: Mapping[str, Any], name: str | None = None, *, template: nn.Module) -> Task:
-    """The task that a result was made with.
-
-    Raises:
-        InputError: ``name`` is another task, or the record is damaged.
-    """
-    try:
-        described = dict(record["task"])
-        key = described.pop("name")
-        recipe = Recipe(**described.pop("recipe"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the result's record of its task is damaged ({type(error).__name__}: {error}).") from None
-    if name is not None and name != key:
-        raise InputError(f"this result was made for task '{key}', not '{name}'; leave out the task or name that one.")
-    layers = described.pop("layers", None)
-    return TASKS.resolve(key, Task, template=template, recipe=recipe, layers=layers, **described)
-
-
 def load_result(
     folder: str | Path, data: Any, task: str | Task | None = None, *, model_class: str | None = None
 ) -> UnlearnResult:
@@ -102,7 +84,7 @@ def load_result(
         original = load_model(folder / "original", model=task.new_model(container, seed=0))[0].eval()
     else:
         original = load_model(folder / "original", model_class=model_class)[0].eval()
-        the_task = task_of(record, task, template=original)
+        the_task = recorded_task(_task_record(record), original, task=task)
         container = the_task.adopt(data)
     earlier = [DeletionRequest.from_dict(c) for c in _earlier(folder)]
     current = container
@@ -138,6 +120,13 @@ def load_result(
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / 'result.json'}' is damaged ({type(error).__name__}: {error}).") from None
+
+
+def _task_record(record: Mapping[str, Any]) -> dict[str, Any]:
+    found = record.get("task")
+    if not isinstance(found, dict):
+        raise InputError("the record of its task is damaged: it is missing.")
+    return found
 
 
 def load_edits(folder: Path) -> tuple[Any, ...]:

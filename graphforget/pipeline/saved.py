@@ -11,16 +11,15 @@ from typing import Any
 from torch import nn
 
 from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
-from graphforget.base.model import num_hops_of
 from graphforget.exceptions import InputError
 from graphforget.pipeline.components import find_data
 from graphforget.pipeline.config import check_device, lookup
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.results import is_result, load_result, read_record
 from graphforget.pipeline.suspension import suspended_ids
-from graphforget.registry import accepted
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
+from graphforget.tasks.make import make_task, recorded_task
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
@@ -76,10 +75,11 @@ def unlearn_saved(
         before = load_result(folder, find_data(data, task, **(data_options or {})), task, model_class=model_class)
         the_task, current, served = before.task, before.split.retain_data, before.model
     else:
-        described = recorded_task(folder, task) or {"recipe": asdict(task_class.default_recipe)}
-        fields = complete("-r", Recipe, recipe or {}, known=described["recipe"])
-        served, _ = load_model(folder, model_class=model_class)
-        the_task = task_for(task_class, served.eval(), Recipe(**fields), described)
+        described = read_task(folder)
+        known = asdict(task_class.default_recipe) if described is None else described["recipe"]
+        trains = Recipe(**complete("-r", Recipe, recipe or {}, known=known))
+        served = load_model(folder, model_class=model_class)[0].eval()
+        the_task = task_beside(described, served, task_class, trains)
         current = the_task.adopt(find_data(data, task, **(data_options or {})))
     if asked is None:
         asked = request(current)  # type: ignore[operator]
@@ -131,13 +131,6 @@ def load_results(
     return loaded + [load_result(folder, container, loaded[0].task) for folder in folders[1:]]
 
 
-def task_for(cls: type[Task], model: nn.Module, recipe: Recipe, described: Mapping[str, Any]) -> Task:
-    """A task whose fresh models have the shape of a trained one, with the parameters that it was trained with."""
-    hops = num_hops_of(model) if "num_hops" in accepted(cls) else 0
-    params = {name: described[name] for name in accepted(cls) if name in described and name not in ("recipe", "layers")}
-    return TASKS.resolve(cls, Task, template=model, recipe=recipe, **({"num_hops": hops} if hops else {}) | params)
-
-
 def check_runs(task: Task, model: nn.Module, data: Any) -> None:
     """Run the model once on the data, so that a mismatch is told in a sentence before any work.
 
@@ -169,20 +162,32 @@ def read_history(folder: Path) -> FitLog | None:
         raise InputError(f"'{file}' is no training log ({type(error).__name__}); remove it, or train again.") from None
 
 
-def recorded_task(folder: Path, task: str) -> dict[str, Any] | None:
+def read_task(folder: Path) -> dict[str, Any] | None:
     """The description of the task beside a model that ``graphforget run`` trained (``task.json``), or None.
 
     Raises:
-        InputError: The file is damaged, or the model was trained for another task.
+        InputError: The file is damaged.
     """
     file = folder / "task.json"
     if not file.is_file():
         return None
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-        name, _ = described["name"], Recipe(**described["recipe"])
+        described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        _, _ = described["name"], Recipe(**described["recipe"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"'{file}' is no record of a task ({type(error).__name__}); remove it, or train again.") from None
-    if name != task:
-        raise InputError(f"the model in '{folder}' was trained for task '{name}', not '{task}'; give --task {name}.")
     return described
+
+
+def task_beside(described: dict[str, Any] | None, model: nn.Module, cls: type[Task], recipe: Recipe | None = None) -> Task:
+    """The task of a saved model: as it was recorded beside it, else with the defaults.
+
+    Raises:
+        InputError: The model was trained for another task.
+    """
+    if described is None:
+        return make_task(cls, model, recipe=recipe)
+    if described["name"] != cls.name:
+        name = described["name"]
+        raise InputError(f"the model was trained for task '{name}', not '{cls.name}'; give --task {name}.")
+    return recorded_task(described, model, task=cls, recipe=recipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Recipe, Task, UnlearnResult, load_model
+from graphforget.base import Task, UnlearnResult, load_model
 from graphforget.base.checkpoint import save_model
 from graphforget.base.edits import edits_in
 from graphforget.exceptions import InputError
@@ -22,7 +22,7 @@ from graphforget.pipeline.components import find_data, make_data
 from graphforget.pipeline.config import load_config
 from graphforget.pipeline.interaction_files import write_interactions
 from graphforget.pipeline.results import is_result, load_result, read_record
-from graphforget.pipeline.saved import check_runs, data_source, recorded_task, task_for
+from graphforget.pipeline.saved import check_runs, data_source, read_task, task_beside
 from graphforget.pipeline.suspension import SIDES, read_suspended, suspended_ids, write_suspended
 from graphforget.requests import DeletionRequest, show_ids
 from graphforget.tasks import TASKS
@@ -101,9 +101,7 @@ def load_served(
     else:
         result, denied = None, {}
         model = load_model(place, model_class=model_class)[0].eval()
-        cls = TASKS["recommendation"]
-        described = recorded_task(place, "recommendation") or {"recipe": asdict(cls.default_recipe)}
-        task = task_for(cls, model, Recipe(**described["recipe"]), described)
+        task = task_beside(read_task(place), model, TASKS["recommendation"])
         served = task.adopt(container)
         try:
             check_runs(task, model, served)

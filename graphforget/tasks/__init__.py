@@ -15,6 +15,9 @@ TASKS = Registry(
         "image_classification": "graphforget.tasks.samples.image_classification:ImageClassification",
         "recommendation": "graphforget.tasks.recommendation.task:Recommendation",
     },
+    group="graphforget.tasks",
+    base="graphforget.base:Task",
+    name="name",
 )
 _EXPORTS = {
     "NodeClassification": "graph.node_classification",
@@ -23,6 +26,8 @@ _EXPORTS = {
     "Recommendation": "recommendation.task",
     "GraphTask": "graph.task",
     "TrainableTask": "trainable",
+    "make_task": "make",
+    "recorded_task": "make",
 }
 __all__ = ["TASKS", *sorted(_EXPORTS)]
 

@@ -34,7 +34,13 @@ _METHODS = {
     "scif": ("recommendation.scif", "SCIF"),
     "ultrare": ("recommendation.ultrare", "UltraRE"),
 }
-METHODS = Registry("method", {key: f"graphforget.unlearners.{file}:{name}" for key, (file, name) in _METHODS.items()})
+METHODS = Registry(
+    "method",
+    {key: f"graphforget.unlearners.{file}:{name}" for key, (file, name) in _METHODS.items()},
+    group="graphforget.methods",
+    base="graphforget.base:Unlearner",
+    name="tags.key",
+)
 _EXPORTS = {name: file for file, name in _METHODS.values()}
 __all__ = ["METHODS", *sorted(_EXPORTS)]
 

@@ -11,7 +11,7 @@ import torch
 
 from graphforget.exceptions import InputError
 from graphforget.pipeline import load_config, run
-from graphforget.pipeline.components import build_model, find_data, make_data, random_samples, samplers_of
+from graphforget.pipeline.components import find_data, make_data, model_maker, random_samples, samplers_of
 from graphforget.pipeline.config import ModelSection
 from graphforget.testing.tiny import tiny_data
 
@@ -62,11 +62,11 @@ def test_a_run_serves_every_kind_of_data(tmp_path: Path, task: str, removed: int
 
 def test_models_are_sized_by_the_data() -> None:
     nodes, images, taken = (tiny_data(name) for name in ("node_classification", "image_classification", "recommendation"))
-    assert build_model(ModelSection(name="gcn", hidden_channels=5), nodes).config["out_channels"] == 3
-    assert build_model(ModelSection(name="mlp"), images).config["in_features"] == 64
-    assert build_model(ModelSection(name="bprmf"), taken).config["num_items"] == 20
+    assert model_maker(ModelSection(name="gcn", hidden_channels=5))(nodes).config["out_channels"] == 3
+    assert model_maker(ModelSection(name="mlp"))(images).config["in_features"] == 64
+    assert model_maker(ModelSection(name="bprmf"))(taken).config["num_items"] == 20
     with pytest.raises(InputError, match="cannot make 'bprmf'"):
-        build_model(ModelSection(name="bprmf"), nodes)
+        model_maker(ModelSection(name="bprmf"))(nodes)
 
 
 def test_a_class_of_ones_own_with_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
