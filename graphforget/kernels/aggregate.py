@@ -79,7 +79,7 @@ class SDDMM(torch.autograd.Function):
 
     @staticmethod
     def forward(graph: SparseGraph, a: Tensor, b: Tensor, backend: str | None) -> Tensor:
-        return choose("pair_dots", a.device, backend)(a.detach(), graph.row, b.detach(), graph.col)
+        return choose("pair_dots", a.device, backend, dtype=a.dtype)(a.detach(), graph.row, b.detach(), graph.col)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

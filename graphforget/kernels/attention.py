@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from graphforget.exceptions import InputError
 from graphforget.kernels.aggregate import gather_edges, sddmm, spmm, sum_edges
-from graphforget.kernels.backends import check_backend, choose, cpu_fused, forced, reference, using
+from graphforget.kernels.backends import check_backend, choose, forced, is_fused, reference, using
 from graphforget.kernels.graph import SparseGraph
 
 
@@ -50,7 +50,7 @@ class _GatAggregate(torch.autograd.Function):
         graph: SparseGraph, x: Tensor, source: Tensor, target: Tensor, slope: float, keep: Tensor | None, backend: str | None
     ) -> tuple[Tensor, ...]:
         x, source, target = (t.detach().contiguous() for t in (x, source, target))
-        return choose("gat_forward", x.device, backend)(graph, x, source, target, slope, keep)
+        return choose("gat_forward", x.device, backend, dtype=x.dtype)(graph, x, source, target, slope, keep)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -65,7 +65,7 @@ class _GatAggregate(torch.autograd.Function):
             with using(ctx.backend or forced()):
                 grads = _gradients(ctx.graph, x, source, target, ctx.slope, keep, grad)
         else:
-            function = choose("gat_backward", x.device, ctx.backend)
+            function = choose("gat_backward", x.device, ctx.backend, dtype=x.dtype)
             x, source, target = (t.contiguous() for t in (x, source, target))
             grads = function(ctx.graph, x, source, target, ctx.slope, keep, tuple(saved), grad)
         return None, *grads, None, None, None
@@ -130,18 +130,11 @@ def gat_aggregate(
     if training and dropout > 0:
         drawn = torch.empty(graph.num_edges, x.size(1), dtype=x.dtype, device=x.device)
         keep = drawn.bernoulli_(1 - dropout, generator=generator).div_(1 - dropout)
-    if _is_fused(x, backend):
+    if is_fused("gat_forward", x.device, backend, x.dtype):
         return _GatAggregate.apply(graph, x, source, target, negative_slope, keep, backend)[0]
-    with using(backend):
+    with using(backend):  # one head after the other
         alpha = edge_softmax(graph, F.leaky_relu(edge_scores(graph, target, source), negative_slope))
         return _weighted_sums(graph, x, alpha if keep is None else alpha * keep)
-
-
-def _is_fused(x: Tensor, backend: str | None) -> bool:
-    """Whether a backend computes it as one; else it is put together from the other operations, one head after the other."""
-    if x.device.type == "cpu" and backend in (None, "cpu"):
-        return cpu_fused.serves(x, backend)
-    return backend is not None or choose("gat_forward", x.device) is not reference.gat_forward
 
 
 def _weighted_sums(graph: SparseGraph, x: Tensor, weight: Tensor) -> Tensor:

@@ -36,6 +36,29 @@ def transpose_arrays(rowptr: Tensor, col: Tensor, row: Tensor, num_cols: int) ->
     return start.to(col.dtype), found.to(col.dtype), order
 
 
+def insert_loops(rowptr: Tensor, row: Tensor, col: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """``rowptr``, ``col`` and ``weight`` of the square structure with exactly one self-loop per row.
+
+    Entries are moved, not sorted: row i's loop comes after its entries with a smaller column. Its weight is the present one (the
+    last, if several), else 1.
+    """
+    num_rows = rowptr.numel() - 1
+    keep, nodes = row != col, torch.arange(num_rows, device=col.device)
+    start = torch.zeros(num_rows + 1, dtype=torch.long, device=col.device)
+    torch.cumsum(row_count(rowptr, keep) + 1, 0, out=start[1:])
+    loop = start[:-1] + row_count(rowptr, col < row)
+    # One more place for each row before, and for the own row's loop where it comes first.
+    place = keep.cumsum(0).add_(row.long()).sub_(1).add_(col > row)[keep]
+    out = torch.empty(int(start[-1]), dtype=col.dtype, device=col.device)
+    out[loop] = nodes.to(col.dtype)
+    out[place] = col[keep]
+    if weight is None:
+        return start.to(col.dtype), out, None
+    own = weight.new_ones(num_rows).index_put((row[~keep].long(),), weight[~keep])
+    weight = weight.new_zeros(out.numel()).index_put((loop,), own).index_put((place,), weight[keep])
+    return start.to(col.dtype), out, weight
+
+
 def unless_ones(values: Tensor) -> Tensor | None:
     """The values, or None for a binary matrix, which needs no weight array: less to read in every pass."""
     return None if not values.requires_grad and bool((values == 1).all()) else values

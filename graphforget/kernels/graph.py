@@ -1,15 +1,51 @@
-"""A sparse matrix for message passing: CSR, with everything that is derived from it kept beside it."""
+"""A sparse matrix for message passing: CSR, with everything that is derived from it kept beside it.
+
+One class, in one long file: the arrays, the list of dropped entries that may stand for them, and what is derived and kept share
+their private state. Arithmetic on bare arrays is in :mod:`graphforget.kernels.csr`, edits by name of edge or node are in
+:mod:`graphforget.kernels.edit`.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
-from graphforget.kernels import derive, edit
-from graphforget.kernels.csr import INDEX_TYPES, check_edge_index, check_positions, check_total_degree, compress, unless_ones
+from graphforget.kernels.csr import (
+    INDEX_TYPES,
+    check_edge_index,
+    check_positions,
+    check_total_degree,
+    compress,
+    count_before,
+    insert_loops,
+    row_count,
+    slices,
+    transpose_arrays,
+    unless_ones,
+)
 
-__all__ = ["SparseGraph", "compress"]
+_MOST_DROPPED = 16  # write out when more than one entry in so many is gone
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """What an edited graph is until it is written out.
+
+    Attributes:
+        base: A graph that is itself not edited.
+        dropped: [k] int64, positions of its entries that are gone, ascending and unique.
+    """
+
+    base: SparseGraph
+    dropped: Tensor
+
+    @property
+    def num_edges(self) -> int:
+        """Number of entries left."""
+        return self.base.num_edges - self.dropped.numel()
 
 
 class SparseGraph:
@@ -58,7 +94,7 @@ class SparseGraph:
 
     def _start(self, weight: Tensor | None, num_rows: int, num_cols: int) -> None:
         self._weight, self.num_rows, self.num_cols = weight, num_rows, num_cols
-        self._edit: edit.Edit | None = None  # what the arrays are to be made from, once they are asked for
+        self._edit: _Edit | None = None  # what the arrays are to be made from, once they are asked for
         self.total_degree: Tensor | None = None
         self._plain_graph: SparseGraph | None = None  # no weights, no total degree: it keeps what derives from the structure
         self._transpose: SparseGraph | None = None
@@ -164,7 +200,7 @@ class SparseGraph:
         """
         check_positions(entries, self.num_edges, "entries")
         self._settle()
-        return edit.drop_positions(self, entries.long())
+        return self.drop_stored(entries.long())
 
     def select_rows(self, rows: Tensor) -> SparseGraph:
         """Some rows, as a [len(rows), num_cols] graph: in the given order, duplicates allowed, columns as they were.
@@ -178,15 +214,82 @@ class SparseGraph:
             InputError: Not row numbers of this graph.
         """
         check_positions(rows, self.num_rows)
-        rowptr, entries = edit.entries_of(self, rows)
-        source = self._edit.base if self._edit else self
+        rowptr, entries = self.stored_entries(rows)
+        source = self.stored
         weight = None if source.weight is None else source.weight.index_select(0, entries)
         part = SparseGraph(rowptr, source.col.index_select(0, entries), weight, num_cols=self.num_cols)
         return part if self.total_degree is None else part.with_total_degree(self.total_degree.index_select(0, rows))
 
+    @property
+    def stored(self) -> SparseGraph:
+        """The graph whose arrays hold the entries: itself, or while it is :attr:`edited` the one that it was edited from."""
+        return self._edit.base if self._edit else self
+
+    def stored_entries(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the entries of some rows stand in the arrays of :attr:`stored`; the graph is not written out for it.
+
+        Args:
+            rows: [m] integer row numbers, which are not checked.
+
+        Returns:
+            Marks [m + 1] between the rows, and positions [k] int64.
+        """
+        rowptr, entries = slices(self.stored.rowptr, rows)
+        if self._edit is None or self._edit.dropped.numel() == 0:
+            return rowptr, entries
+        dropped = self._edit.dropped
+        near = torch.searchsorted(dropped, entries).clamp_(max=dropped.numel() - 1)
+        keep = dropped.index_select(0, near) != entries
+        return count_before(keep).index_select(0, rowptr).to(rowptr.dtype), entries[keep]
+
+    def drop_stored(self, positions: Tensor) -> SparseGraph:
+        """As :meth:`drop`, for positions [k] int64 in the arrays of :attr:`stored`, which are not checked.
+
+        Raises:
+            InputError: The graph has a total degree.
+        """
+        if self.total_degree is not None:
+            raise InputError(
+                "a graph with a total degree is a sample of another one: drop entries of that one, and sample again."
+            )
+        base, dropped = self.stored, positions if self._edit is None else torch.cat([self._edit.dropped, positions])
+        out = object.__new__(type(base))
+        out._start(None, base.num_rows, base.num_cols)
+        out._edit = _Edit(base, torch.unique(dropped))
+        if base.learned or out._edit.dropped.numel() * _MOST_DROPPED > base.num_edges:
+            out._settle()
+        return out
+
+    @torch.inference_mode(False)  # what is kept must serve training later
     def _settle(self) -> None:
-        if self._edit is not None:
-            edit.settle(self)
+        """Write an edited graph out: its arrays, and its transpose where its base has one."""
+        edit = self._edit
+        if edit is None:  # nothing to do, or another thread was quicker
+            return
+        base, keep = edit.base, torch.ones(edit.base.num_edges, dtype=torch.bool, device=edit.base.device)
+        keep[edit.dropped] = False
+        if base.weighted:
+            plain = self._plain
+            plain._settle()
+            assert base.weight is not None
+            self._rowptr, self._col, self._weight = plain._rowptr, plain._col, base.weight[keep]
+        else:
+            before = count_before(keep)
+            self._rowptr = before.index_select(0, base.rowptr).to(base.col.dtype)
+            self._col, self._weight = base.col[keep], None
+            if base._transpose is not None:
+                self._settle_transpose(base, keep, before)
+        self._edit = None
+
+    def _settle_transpose(self, base: SparseGraph, keep: Tensor, before: Tensor) -> None:
+        other, perm = base.transpose(), base.perm
+        kept = keep.index_select(0, perm)
+        dtype = self._col.dtype
+        rowptr = count_before(kept).index_select(0, other.rowptr).to(dtype)
+        col = other.col[kept]
+        self._edit = None  # its arrays are there now
+        perm = before.index_select(0, perm[kept]).to(dtype)
+        self._transpose = self._mirror(rowptr, col, perm)
 
     # ---- reading it -----------------------------------------------------------------------------------------
     @property
@@ -210,7 +313,7 @@ class SparseGraph:
     @property
     def weighted(self) -> bool:
         """Whether entries have weights."""
-        return self._edit.base.weighted if self._edit else self._weight is not None
+        return self.stored._weight is not None
 
     @property
     def edited(self) -> bool:
@@ -229,7 +332,7 @@ class SparseGraph:
         Raises:
             InputError: The matrix is rectangular.
         """
-        self._require_square("num_nodes")
+        self.require_square("num_nodes")
         return self.num_rows
 
     @property
@@ -240,7 +343,7 @@ class SparseGraph:
     @property
     def device(self) -> torch.device:
         """Where the tensors lie."""
-        return self._edit.base.device if self._edit else self._col.device
+        return self.stored._col.device
 
     @property
     def pattern(self) -> SparseGraph:
@@ -253,7 +356,7 @@ class SparseGraph:
             return self
         if self._plain_graph is None:
             if self._edit is not None:
-                self._plain_graph = edit.drop_positions(self._edit.base._plain, self._edit.dropped)
+                self._plain_graph = self._edit.base._plain.drop_stored(self._edit.dropped)
             else:
                 self._plain_graph = SparseGraph(self._rowptr, self._col, num_cols=self.num_cols)
         return self._plain_graph
@@ -301,7 +404,10 @@ class SparseGraph:
 
     def degree(self) -> Tensor:
         """Number of entries of each row (in-degree), [num_rows] int64."""
-        return edit.degree(self) if self._edit else self._rowptr.diff().long()
+        if self._edit is None:
+            return self._rowptr.diff().long()
+        row = torch.searchsorted(self.stored.rowptr.long(), self._edit.dropped, right=True) - 1
+        return self.stored.degree().index_add_(0, row, torch.full_like(row, -1))
 
     def to_edge_index(self) -> Tensor:
         """PyG's ``edge_index`` [2, E] int64 (sources, targets), in CSR order, which is the order of ``weight``."""
@@ -346,21 +452,55 @@ class SparseGraph:
         """The transposed matrix: what every backward pass runs over. The object itself where it is symmetric."""
         if self._transpose is not None:
             return self._transpose
-        out = derive.transpose(self)
+        out = self._make_transpose()
         if not self.learned:
             self._transpose = out
+        return out
+
+    def _make_transpose(self) -> SparseGraph:
+        if self.total_degree is not None:  # it belongs to the rows
+            return self.with_total_degree(None).transpose()
+        if self.weight is not None:
+            pattern, weight = self._plain.transpose(), self.weight.index_select(0, self.perm)
+            if not self.learned and pattern is self._plain and torch.equal(weight, self.weight):
+                return self
+            out = pattern.with_weight(weight)
+            if not self.learned:
+                out._transpose = self
+            return out
+        rowptr, col, order = transpose_arrays(self.rowptr, self.col, self.row, self.num_cols)
+        return self._mirror(rowptr, col, order.to(col.dtype))
+
+    def _mirror(self, rowptr: Tensor, col: Tensor, perm: Tensor) -> SparseGraph:
+        """The transpose of a graph without weights, given its arrays; the graph itself where they are its own."""
+        self._perm = perm
+        if self.num_rows == self.num_cols and torch.equal(rowptr, self.rowptr) and torch.equal(col, self.col):
+            return self
+        out = SparseGraph(rowptr, col, num_cols=self.num_rows)
+        out._perm = torch.empty_like(perm)
+        out._perm[perm.long()] = torch.arange(perm.numel(), dtype=perm.dtype, device=perm.device)
+        out._transpose = self
         return out
 
     @torch.inference_mode(False)  # what is kept must serve training later
     def with_self_loops(self) -> SparseGraph:
         """Exactly one self-loop per node: its present weight where there is one (the last, if several), else 1."""
-        self._require_square("with_self_loops")
+        self.require_square("with_self_loops")
         if self._loops is not None:
             return self._loops
-        loops = derive.with_self_loops(self)
+        if self.total_degree is None:
+            rowptr, col, weight = insert_loops(self.rowptr, self.row, self.col, self.weight)
+            loops = SparseGraph(rowptr, col, weight, num_cols=self.num_cols)
+        else:
+            whole = self.with_total_degree(None).with_self_loops()
+            loops = whole.with_total_degree(self.total_degree - self._loop_count() + 1)
         if not self.learned:
             self._loops = loops._loops = loops
         return loops
+
+    def _loop_count(self) -> Tensor:
+        """Number of self-loops of each row, [num_rows] int64."""
+        return row_count(self.rowptr, self.row == self.col)
 
     @torch.inference_mode(False)  # what is kept must serve training later
     def gcn_norm(self, dtype: torch.dtype = torch.float32) -> SparseGraph:
@@ -381,17 +521,48 @@ class SparseGraph:
         if dtype in self._norm:
             return self._norm[dtype]
         loops = self.with_self_loops()
-        normed = loops.with_total_degree(None).with_weight(derive.gcn_weight(self, loops, dtype))
+        normed = loops.with_total_degree(None).with_weight(self._gcn_weight(loops, dtype))
         if not self.learned:
             self._norm[dtype] = normed
         return normed
+
+    def _gcn_weight(self, loops: SparseGraph, dtype: torch.dtype) -> Tensor:
+        """Weights of ``D^-1/2 (A + I) D^-1/2`` for the entries of ``loops``, which is ``self.with_self_loops()``."""
+        weight, sample = None, None
+        if self.total_degree is not None:
+            if self.weight is not None:
+                raise InputError(
+                    "a total degree counts entries, so it cannot be the row sum of a weighted graph: normalise the whole graph "
+                    "with gcn_norm() first, and take the part from the result."
+                )
+            present = self._loop_count()
+            degree = (self.total_degree - present + 1).to(dtype)
+            own = self.degree() - present
+            sample = torch.where(own > 0, (self.total_degree - present).to(dtype) / own.clamp(min=1), 1.0)
+        elif loops.weight is None:
+            degree = loops.degree().to(dtype)
+        else:
+            weight = loops.weight.to(dtype)
+            degree = weight.new_zeros(loops.num_rows).index_add(0, loops.row, weight)
+        scale = degree.pow(-0.5)
+        scale = scale.masked_fill(torch.isinf(scale), 0.0)
+        # Both ends first: the product is then exactly symmetric for symmetric weights.
+        value = scale.index_select(0, loops.row) * scale.index_select(0, loops.col)
+        if sample is not None:
+            return torch.where(loops.row == loops.col, value, value * sample.index_select(0, loops.row))
+        return value if weight is None else value * weight
 
     @property
     def learned(self) -> bool:
         """Whether the weights require gradients: what derives from them is tied to one autograd graph and never kept."""
         return self._weight is not None and self._weight.requires_grad  # an edited graph with learned weights is settled
 
-    def _require_square(self, what: str) -> None:
+    def require_square(self, what: str) -> None:
+        """Refuse a rectangular matrix; ``what`` is what needs a square one.
+
+        Raises:
+            InputError: The matrix is rectangular.
+        """
         if self.num_rows != self.num_cols:
             raise InputError(f"{what} needs a square graph, this one has {self.num_rows} rows and {self.num_cols} columns.")
 

@@ -47,7 +47,7 @@ class MaskedDots(torch.autograd.Function):
 
     @staticmethod
     def forward(graph: SparseGraph, a: Tensor, b: Tensor, keep: Tensor, backend: str | None) -> Tensor:
-        dots = choose("pair_dots", a.device, backend)(a.detach(), graph.row, b.detach(), graph.col)
+        dots = choose("pair_dots", a.device, backend, dtype=a.dtype)(a.detach(), graph.row, b.detach(), graph.col)
         return dots.masked_fill_(~keep, 0.0)
 
     @staticmethod

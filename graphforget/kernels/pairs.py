@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from graphforget.exceptions import InputError
 from graphforget.kernels.aggregate import SpMM, spmm
-from graphforget.kernels.backends import check_backend, choose, cpu_fused, forced, reference, using
-from graphforget.kernels.graph import SparseGraph, compress
+from graphforget.kernels.backends import check_backend, choose, forced, is_fused, reference, using
+from graphforget.kernels.backends.numba import compiled
+from graphforget.kernels.csr import compress
+from graphforget.kernels.graph import SparseGraph
 
 
 class _PairScores(torch.autograd.Function):
@@ -19,7 +21,7 @@ class _PairScores(torch.autograd.Function):
 
     @staticmethod
     def forward(z: Tensor, pairs: Tensor, backend: str | None) -> Tensor:
-        return choose("pair_dots", z.device, backend)(z.detach(), pairs[:, 0], z.detach(), pairs[:, 1])
+        return choose("pair_dots", z.device, backend, dtype=z.dtype)(z.detach(), pairs[:, 0], z.detach(), pairs[:, 1])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -29,8 +31,9 @@ class _PairScores(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, pairs = ctx.saved_tensors
-        if not torch.is_grad_enabled() and cpu_fused.serves(z, ctx.backend):
-            return cpu_fused.pair_scatter(z, pairs[:, 0], pairs[:, 1], grad), None, None
+        scatter = compiled("pair_scatter", z.dtype) if z.device.type == "cpu" and ctx.backend in (None, "cpu") else None
+        if scatter is not None and not torch.is_grad_enabled():
+            return scatter(z, pairs[:, 0], pairs[:, 1], grad), None, None
         # Sorting the pairs once and summing rows beats scattering them.
         u, v = pairs[:, 0], pairs[:, 1]
         rowptr, col, order = compress(torch.cat([u, v]), torch.cat([v, u]), z.size(0), z.size(0))
@@ -72,7 +75,7 @@ class _Bpr(torch.autograd.Function):
 
     @staticmethod
     def forward(user: Tensor, item: Tensor, triples: Tensor, backend: str | None) -> tuple[Tensor, Tensor]:
-        return choose("bpr_forward", user.device, backend)(user.detach(), item.detach(), triples)
+        return choose("bpr_forward", user.device, backend, dtype=user.dtype)(user.detach(), item.detach(), triples)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -83,7 +86,7 @@ class _Bpr(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         user, item, triples, slope = ctx.saved_tensors
-        function = choose("bpr_backward", user.device, ctx.backend)
+        function = choose("bpr_backward", user.device, ctx.backend, dtype=user.dtype)
         if torch.is_grad_enabled():  # a second derivative may be asked: the plain operations have one
             slope, function = reference.bpr_forward(user, item, triples)[1], reference.bpr_backward
         return *function(user, item, triples, slope, grad), None, None
@@ -145,7 +148,7 @@ def bpr_loss(
     backend = check_backend(backend) or forced()
     if item_bias is not None:  # one more column: a dot product with 1
         user, item = torch.cat([user, torch.ones_like(user[:, :1])], 1), torch.cat([item, item_bias.unsqueeze(-1)], 1)
-    if _is_fused(user, backend):
+    if is_fused("bpr_forward", user.device, backend, user.dtype):
         losses = _Bpr.apply(user, item, triples, backend)[0]
     else:
         with using(backend):
@@ -153,12 +156,6 @@ def bpr_loss(
     if reduction == "none":
         return losses
     return losses.mean() if reduction == "mean" and losses.numel() else losses.sum()
-
-
-def _is_fused(user: Tensor, backend: str | None) -> bool:
-    if user.device.type == "cpu" and backend in (None, "cpu"):
-        return cpu_fused.serves(user, backend)
-    return backend is not None or choose("bpr_forward", user.device) is not reference.bpr_forward
 
 
 def _composed_bpr(user: Tensor, item: Tensor, triples: Tensor) -> Tensor:

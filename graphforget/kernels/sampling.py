@@ -6,9 +6,7 @@ so the numba path (extra ``fast``) and the torch path give the same entries for 
 
 from __future__ import annotations
 
-import functools
 import importlib
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.kernels.backends import forced
+from graphforget.kernels.backends.numba import launch
 from graphforget.kernels.csr import extent, offsets, spans
 from graphforget.kernels.graph import SparseGraph
 
@@ -222,15 +221,8 @@ def _floyd(degree: Tensor, draws: Tensor) -> Tensor:
     return chosen.sort(1).values
 
 
-@functools.cache
-def _numba_module() -> Any:
-    if importlib.util.find_spec("numba") is None:
-        return None
-    return importlib.import_module("graphforget.kernels.backends.numba.sampling")
-
-
 def _numba(graph: SparseGraph) -> Any:
     """The compiled loops, or None where they cannot run (no numba, another device) or the reference is forced."""
     if graph.device.type != "cpu" or forced() == "reference":
         return None
-    return _numba_module()
+    return importlib.import_module("graphforget.kernels.backends.numba.sampling") if launch.available() else None

@@ -157,7 +157,7 @@ def test_without_numba_the_same_numbers_come_from_the_other_operations(monkeypat
     tensors = inputs(graph, 2, 4)
     fused = gat_aggregate(graph, *tensors)
     monkeypatch.setattr(numba_launch, "available", lambda: False)
-    monkeypatch.setattr("graphforget.kernels.backends.cpu.gat_forward", lambda *_: pytest.fail("numba was asked"))
+    monkeypatch.setattr("graphforget.kernels.backends.numba.attention.gat_forward", lambda *_: pytest.fail("numba was asked"))
     for backend in (None, "cpu"):
         same_gradients(gat_aggregate(graph, *tensors, backend=backend), fused, tensors, 1e-12)
     assert gradgradcheck(lambda *t: gat_aggregate(rectangular(), *t), inputs(rectangular()), nondet_tol=1e-12)

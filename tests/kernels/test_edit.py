@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph, drop_edges, drop_nodes, spmm, spmm_rows
-from graphforget.kernels.edit import settle
 
 
 @st.composite
@@ -163,6 +162,6 @@ def test_bad_input_is_named(call, words):
 
 def test_threads_may_write_the_same_graph_out():
     graph = star().drop(torch.tensor([3]))
-    settle(graph)
-    settle(graph)  # the thread that came second
+    graph._settle()
+    graph._settle()  # the thread that came second
     assert not graph.edited and graph.num_edges == 199

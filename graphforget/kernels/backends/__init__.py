@@ -1,4 +1,4 @@
-"""The arithmetic under the operations, without autograd: one module per backend, chosen by device or forced.
+"""The arithmetic under the operations, without autograd: one module or folder per backend, chosen by device or forced.
 
 Every backend function takes the :class:`~graphforget.kernels.SparseGraph` first, so that it can keep what it derives from the
 structure there. ``reference`` has every function, on any device and dtype, and is the oracle of the tests; the others have those
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from graphforget.exceptions import InputError
+from graphforget.kernels.backends.numba import compiled
 from graphforget.registry import nearest
 
 BACKENDS = ("reference", "cpu", "cuda", "triton")
@@ -85,34 +86,49 @@ def _module(name: str) -> Any:
     return importlib.import_module(_MODULES[name])
 
 
-def choose(op: str, device: torch.device, backend: str | None = None) -> Callable[..., Any]:
+def choose(op: str, device: torch.device, backend: str | None = None, *, dtype: torch.dtype | None = None) -> Callable[..., Any]:
     """The function that computes ``op``.
 
     Args:
         op: Name of a backend function, for example ``"spmm"``.
         device: Where the tensors are.
         backend: A backend to force; else what :func:`using` or ``GRAPHFORGET_KERNELS`` says, else the quickest one.
+        dtype: Type of the numbers. Without it no function is chosen that exists for some types only.
 
     Raises:
         InputError: A forced backend has no such function, or does not run on the device.
     """
     name = check_backend(backend) or forced()
     if name is None:
-        order = _ORDER.get((device.type, op)) or _ORDER.get((device.type, ""), ("reference",))
-        for candidate in order:
+        for candidate in _ORDER.get((device.type, op)) or _ORDER.get((device.type, ""), ("reference",)):
             if candidate == "triton" and importlib.util.find_spec("triton") is None:
                 continue
-            function = getattr(_module(candidate), op, None)
+            function = _function(candidate, op, dtype)
             if function is not None:
                 return function
         raise AssertionError(f"no backend has {op}")
-    module = _module(name)
-    if device.type not in module.devices():
+    devices = _module(name).devices()
+    if device.type not in devices:
         raise InputError(
-            f"the '{name}' kernel backend runs on {' and '.join(module.devices())}, and these tensors are on {device.type}: "
+            f"the '{name}' kernel backend runs on {' and '.join(devices)}, and these tensors are on {device.type}: "
             f"move them, or choose 'auto'."
         )
-    function = getattr(module, op, None)
+    function = _function(name, op, dtype)
     if function is None:
         raise InputError(f"the '{name}' kernel backend has no '{op}': use 'reference' or 'auto'.")
     return function
+
+
+def is_fused(op: str, device: torch.device, backend: str | None, dtype: torch.dtype) -> bool:
+    """Whether a backend computes ``op`` as one; if not, the caller puts it together from other operations.
+
+    The reference counts where it is forced: it is there to be compared with.
+    """
+    if device.type == "cpu" and backend in (None, "cpu"):
+        return compiled(op, dtype) is not None
+    return backend is not None or choose(op, device, dtype=dtype) is not _function("reference", op, dtype)
+
+
+def _function(name: str, op: str, dtype: torch.dtype | None) -> Callable[..., Any] | None:
+    fused = compiled(op, dtype) if name == "cpu" else None
+    return fused or getattr(_module(name), op, None)

@@ -1,11 +1,13 @@
-"""CPU: torch's embedding-bag kernel, which is vectorised, row-parallel and deterministic and needs no compiler."""
+"""CPU: torch's embedding-bag kernel, which is vectorised, row-parallel and deterministic and needs no compiler.
+
+The fused operations of this backend, compiled by numba, are in :mod:`graphforget.kernels.backends.numba`.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from graphforget.kernels.backends import cpu_fused
 from graphforget.kernels.csr import count_before, slices
 from graphforget.kernels.graph import SparseGraph
 
@@ -77,8 +79,6 @@ def segment_sum(rowptr: Tensor, order: Tensor | None, values: Tensor) -> Tensor:
 
 def pair_dots(a: Tensor, rows: Tensor, b: Tensor, cols: Tensor) -> Tensor:
     """``out[i] = <a[rows[i]], b[cols[i]]>``, in pieces; [n]."""
-    if cpu_fused.serves(a, None):
-        return cpu_fused.pair_dots(a, rows, b, cols)
     rows, cols = rows.contiguous(), cols.contiguous()
     pieces = [
         (a.index_select(0, rows[i : i + _CHUNK]) * b.index_select(0, cols[i : i + _CHUNK])).sum(1)
@@ -94,6 +94,3 @@ def _bags(rowptr: Tensor, col: Tensor, weight: Tensor | None, x: Tensor) -> Tens
     table = x.detach().contiguous()
     scale = None if weight is None else weight.detach().contiguous()
     return torch.embedding_bag(table, col, rowptr, False, 0, False, scale, True)[0]
-
-
-from graphforget.kernels.backends.cpu_fused import bpr_backward, bpr_forward, gat_backward, gat_forward  # noqa: E402, F401

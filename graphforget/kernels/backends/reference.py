@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from graphforget.kernels.csr import slices
 from graphforget.kernels.graph import SparseGraph
@@ -14,6 +15,7 @@ def devices() -> tuple[str, ...]:
     return ("cpu", "cuda", "mps", "xpu")
 
 
+# ---- sums and extremes ---------------------------------------------------------------------------------------------
 def spmm(graph: SparseGraph, weight: Tensor | None, x: Tensor) -> Tensor:
     """``out[i] = sum of weight[e] * x[col[e]]`` over the entries e of row i; [n, d]."""
     return _add_rows(graph, _messages(graph, weight, x), x.dtype)
@@ -62,11 +64,6 @@ def segment_max(graph: SparseGraph, values: Tensor) -> Tensor:
     return out.scatter_reduce(0, index, values, "amax", include_self=False)
 
 
-def pair_dots(a: Tensor, rows: Tensor, b: Tensor, cols: Tensor) -> Tensor:
-    """``out[i] = <a[rows[i]], b[cols[i]]>``; [n]."""
-    return (a.index_select(0, rows) * b.index_select(0, cols)).sum(1)
-
-
 def _messages(graph: SparseGraph, weight: Tensor | None, x: Tensor) -> Tensor:
     # Half types are summed in float32: a row may have thousands of entries.
     wide = x.float() if x.element_size() < 4 else x
@@ -79,5 +76,90 @@ def _add_rows(graph: SparseGraph, messages: Tensor, dtype: torch.dtype) -> Tenso
     return out.to(dtype)
 
 
-from graphforget.kernels.backends.attention_reference import gat_backward, gat_forward  # noqa: E402, F401
-from graphforget.kernels.backends.pairs_reference import bpr_backward, bpr_forward  # noqa: E402, F401
+# ---- attention ------------------------------------------------------------------------------------------------------
+def gat_forward(
+    graph: SparseGraph, x: Tensor, source: Tensor, target: Tensor, slope: float, keep: Tensor | None
+) -> tuple[Tensor, ...]:
+    """Attention-weighted sums of the rows of ``x`` along the entries (Velickovic et al., arXiv:1710.10903, eqs. 1 to 4).
+
+    Args:
+        graph: [n, m]; its weights play no part.
+        x: [m, heads, d].
+        source: [m, heads] scores of the columns.
+        target: [n, heads] scores of the rows.
+        slope: Of the LeakyReLU.
+        keep: [E, heads] factors on the attention weights after the softmax (dropout), in CSR order, or None.
+
+    Returns:
+        The sums [n, heads, d], then whatever tensors ``gat_backward`` wants to find in ``saved``.
+    """
+    alpha = _alpha(graph, source, target, slope)
+    kept = alpha if keep is None else alpha * keep
+    out = x.new_zeros(graph.num_rows, *x.shape[1:])
+    return (out.index_add_(0, graph.row, kept.unsqueeze(-1) * x.index_select(0, graph.col)),)
+
+
+def gat_backward(
+    graph: SparseGraph,
+    x: Tensor,
+    source: Tensor,
+    target: Tensor,
+    slope: float,
+    keep: Tensor | None,
+    saved: tuple[Tensor, ...],
+    grad: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of ``x``, ``source`` and ``target``; ``saved`` is what :func:`gat_forward` returned, ``grad`` [n, heads, d]."""
+    row, col = graph.row, graph.col
+    alpha = _alpha(graph, source, target, slope)
+    kept = alpha if keep is None else alpha * keep
+    along = grad.index_select(0, row)
+    grad_x = x.new_zeros(x.shape).index_add_(0, col, kept.unsqueeze(-1) * along)
+    change = (along * x.index_select(0, col)).sum(-1)
+    change = change if keep is None else change * keep
+    mean = target.new_zeros(target.shape).index_add_(0, row, alpha * change)
+    positive = target.index_select(0, row) + source.index_select(0, col) > 0
+    change = alpha * (change - mean.index_select(0, row))
+    change = torch.where(positive, change, slope * change)
+    grad_source = source.new_zeros(source.shape).index_add_(0, col, change)
+    return grad_x, grad_source, target.new_zeros(target.shape).index_add_(0, row, change)
+
+
+def _alpha(graph: SparseGraph, source: Tensor, target: Tensor, slope: float) -> Tensor:
+    scores = F.leaky_relu(target.index_select(0, graph.row) + source.index_select(0, graph.col), slope)
+    index = graph.row.long().unsqueeze(-1).expand_as(scores)
+    peak = scores.new_zeros(target.shape).scatter_reduce(0, index, scores, "amax", include_self=False)
+    power = (scores - peak.index_select(0, graph.row)).exp()
+    total = scores.new_zeros(target.shape).index_add_(0, graph.row, power)
+    return power / total.index_select(0, graph.row)
+
+
+# ---- pairs and triples ----------------------------------------------------------------------------------------------
+def pair_dots(a: Tensor, rows: Tensor, b: Tensor, cols: Tensor) -> Tensor:
+    """``out[i] = <a[rows[i]], b[cols[i]]>``; [n]."""
+    return (a.index_select(0, rows) * b.index_select(0, cols)).sum(1)
+
+
+def bpr_forward(user: Tensor, item: Tensor, triples: Tensor) -> tuple[Tensor, Tensor]:
+    """``-ln sigmoid(<user[u], item[p] - item[n]>)`` for each triple (Rendle et al., UAI 2009).
+
+    Args:
+        user: [U, d].
+        item: [I, d].
+        triples: [t, 3] integers (u, p, n).
+
+    Returns:
+        The losses and their derivatives with respect to the margin, both [t]; :func:`bpr_backward` wants the latter.
+    """
+    u, p, n = triples.t()
+    margin = (user.index_select(0, u) * (item.index_select(0, p) - item.index_select(0, n))).sum(1)
+    return -F.logsigmoid(margin), -(-margin).sigmoid()
+
+
+def bpr_backward(user: Tensor, item: Tensor, triples: Tensor, slope: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients [U, d] and [I, d] of the losses weighted by ``grad`` [t]; ``slope`` is what :func:`bpr_forward` returned."""
+    u, p, n = triples.t()
+    along = (slope * grad).unsqueeze(-1)
+    grad_user = user.new_zeros(user.shape).index_add(0, u, along * (item.index_select(0, p) - item.index_select(0, n)))
+    part = along * user.index_select(0, u)
+    return grad_user, item.new_zeros(item.shape).index_add(0, p, part).index_add(0, n, -part)

@@ -5,7 +5,8 @@ import torch
 
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph, spmm
-from graphforget.kernels.backends import VARIABLE, choose, cpu, cuda, forced, reference, using
+from graphforget.kernels.backends import VARIABLE, choose, cpu, cuda, forced, is_fused, reference, using
+from graphforget.kernels.backends.numba import attention, launch, pairs
 
 CPU = torch.device("cpu")
 
@@ -66,6 +67,21 @@ def test_the_choice_follows_the_device_and_can_be_forced(monkeypatch):
     assert choose("spmm", CPU) is cuda.spmm
     with using("auto"):
         assert forced() is None and choose("spmm", CPU) is cpu.spmm
+
+
+def test_compiled_functions_are_found_for_the_types_that_they_take(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    for backend in (None, "cpu"):
+        assert choose("pair_dots", CPU, backend, dtype=torch.float32) is pairs.pair_dots
+        assert choose("pair_dots", CPU, backend, dtype=torch.bfloat16) is choose("pair_dots", CPU, backend) is cpu.pair_dots
+        assert is_fused("gat_forward", CPU, backend, torch.float64) and not is_fused("gat_forward", CPU, backend, torch.float16)
+    assert choose("gat_forward", CPU, dtype=torch.float32) is attention.gat_forward
+    assert choose("gat_forward", CPU, dtype=torch.float16) is reference.gat_forward
+    assert is_fused("gat_forward", CPU, "reference", torch.float16)
+    monkeypatch.setattr(launch, "available", lambda: False)
+    assert choose("pair_dots", CPU, dtype=torch.float32) is cpu.pair_dots
+    with pytest.raises(InputError, match="'cpu' kernel backend has no 'gat_forward'"):
+        choose("gat_forward", CPU, "cpu", dtype=torch.float32)
 
 
 def test_a_forced_backend_never_falls_back(monkeypatch):

@@ -29,7 +29,7 @@ _MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}  # infinities keep their m
 def gat_forward(
     graph: SparseGraph, x: Tensor, source: Tensor, target: Tensor, slope: float, keep: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """See :func:`~graphforget.kernels.backends.attention_reference.gat_forward`.
+    """See :func:`~graphforget.kernels.backends.reference.gat_forward`.
 
     Returns:
         The sums [n, heads, d]; the part of them from positive scores [n, heads, d]; and per target and head its score,

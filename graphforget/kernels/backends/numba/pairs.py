@@ -38,14 +38,14 @@ def pair_scatter(z: Tensor, left: Tensor, right: Tensor, grad: Tensor) -> Tensor
 
 
 def bpr_forward(user: Tensor, item: Tensor, triples: Tensor) -> tuple[Tensor, Tensor]:
-    """See :func:`~graphforget.kernels.backends.pairs_reference.bpr_forward`."""
+    """See :func:`~graphforget.kernels.backends.reference.bpr_forward`."""
     loss, slope = user.new_empty(len(triples)), user.new_empty(len(triples))
     run_items(_bpr, len(triples), user.size(1), *(flat(t, user) for t in (user, item, triples, loss, slope)))
     return loss, slope
 
 
 def bpr_backward(user: Tensor, item: Tensor, triples: Tensor, slope: Tensor, grad: Tensor) -> tuple[Tensor, Tensor]:
-    """See :func:`~graphforget.kernels.backends.pairs_reference.bpr_backward`."""
+    """See :func:`~graphforget.kernels.backends.reference.bpr_backward`."""
     grad_user, grad_item = user.new_zeros(user.shape), item.new_zeros(item.shape)
     arrays = [flat(t, user) for t in (user, item, triples, slope * grad, grad_user, grad_item)]
     run_owners(_bpr_scatter, 4 * len(triples), user.size(1), *arrays)

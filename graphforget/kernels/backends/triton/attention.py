@@ -1,4 +1,4 @@
-"""Graph attention through the Triton kernels of :mod:`.triton_kernels_attention`."""
+"""Graph attention through the Triton kernels of :mod:`.kernels_attention`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from graphforget.kernels.graph import SparseGraph
 def gat_forward(
     graph: SparseGraph, x: Tensor, source: Tensor, target: Tensor, slope: float, keep: Tensor | None
 ) -> tuple[Tensor, ...]:
-    """See :func:`~graphforget.kernels.backends.attention_reference.gat_forward`.
+    """See :func:`~graphforget.kernels.backends.reference.gat_forward`.
 
     Returns:
         The sums [n, heads, d]; the part of them from entries of positive score; per target and head the log-sum-exp of its

@@ -17,7 +17,8 @@ from graphforget.kernels.backends.triton import kernels
 from graphforget.kernels.backends.triton.attention import gat_backward, gat_forward
 from graphforget.kernels.backends.triton.buckets import Buckets, Segments, buckets, row_buckets
 from graphforget.kernels.backends.triton.launch import TILE, accumulator, contiguous, on, tile
-from graphforget.kernels.graph import SparseGraph, compress
+from graphforget.kernels.csr import compress
+from graphforget.kernels.graph import SparseGraph
 
 __all__ = [
     "bpr_backward",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
-from graphforget.kernels.graph import compress
+from graphforget.kernels.csr import compress
 
 T = TypeVar("T")
 _SPARSE_BELOW = 0.2  # share of non-zero entries under which a linear layer is cheaper on sparse features
