@@ -26,16 +26,33 @@ def generate() -> ModuleType:
 def test_pages_are_up_to_date(generate: ModuleType) -> None:
     for path, text in generate.pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run `python docs/_generate.py`"
+    assert {path.stem for path in (DOCS / "methods").glob("*.md")} == set(METHODS)
 
 
-def test_every_method_has_a_row(generate: ModuleType) -> None:
-    lines = generate.methods_table().splitlines()
-    assert [line.split("`")[1] for line in lines[2:]] == list(METHODS)
-    assert len({line.count(" | ") for line in lines}) == 1
-    (retrain,) = [line for line in lines if line.startswith("| `retrain`")]
-    assert "| exact | retained data | no |" in retrain
-    (salun,) = [line for line in lines if line.startswith("| `salun`")]
-    assert "| yes |" in salun
+def test_every_method_has_one_line_and_a_page(generate: ModuleType) -> None:
+    rows = [line for line in generate.methods_table().splitlines() if line.startswith("| [")]
+    assert sorted(line.split("`")[1] for line in rows) == sorted(METHODS)
+    (retrain,) = [line for line in rows if "`retrain`" in line]
+    assert retrain.endswith("| exact |  |")
+    (unlink,) = [line for line in rows if "`unlink`" in line]
+    assert "| no data |" in unlink and "recommendation" in unlink and "image" not in unlink
+    (rec,) = [line for line in rows if "`graphforget_rec`" in line]
+    assert rec.endswith("| empirical | entity rows |")
+    pages = generate.pages()
+    assert {path.stem for path in pages if path.parent.name == "methods"} == set(METHODS)
+
+
+def test_pages_say_tags_in_words(generate: ModuleType) -> None:
+    finetune, salun, sisa = (generate.method_page(key) for key in ("finetune", "salun", "sisa"))
+    assert "the content of the forgotten examples never" in finetune
+    assert "and the content of the forgotten examples" in salun and "empirical: measured against gold" in salun
+    assert "not to `retrain`" in sisa and "link prediction" not in sisa
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_summaries_are_one_short_sentence(key: str) -> None:
+    summary = METHODS[key].tags.summary
+    assert len(summary.split()) <= 10 and summary.endswith("."), summary
 
 
 def test_auto_covers_every_task_and_kind(generate: ModuleType) -> None:
@@ -43,7 +60,7 @@ def test_auto_covers_every_task_and_kind(generate: ModuleType) -> None:
     for name in TASKS:
         kinds = {kind.strip().replace(" ", "_") for task, kinds, _ in rows if task == f"`{name}`" for kind in kinds.split(",")}
         assert kinds == set(TASKS[name].kinds)
-    assert all("`retrain`" in keys for *_, keys in rows)
+    assert all("[`retrain`]" in keys for *_, keys in rows)
 
 
 def test_every_wrong_input_has_a_row(generate: ModuleType) -> None:
