@@ -1,11 +1,12 @@
 """Contracts only: Task, Unlearner, their results and records. No algorithm lives here."""
 
 from graphforget.base.batch import Batch, Forward, Work, count_work, counting, row_ids, using_row_ids
+from graphforget.base.capabilities import RowBlock
 from graphforget.base.checkpoint import load_model, load_tensors, load_weights, save_model
 from graphforget.base.data import Data, TensorData, content_digest, resolve_labels
 from graphforget.base.edits import ModelEdit, Operator, insert, replay
 from graphforget.base.history import FitLog, Recipe
-from graphforget.base.model import Ensemble, RowBlock, captured, evaluating, fresh_like, frozen_copy, weights_digest
+from graphforget.base.model import Ensemble, captured, evaluating, fresh_like, frozen_copy, weights_digest
 from graphforget.base.result import Cost, Serving, UnlearnResult
 from graphforget.base.rows import rows_by_parameter
 from graphforget.base.tags import Tags

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import config_of
 from graphforget.base.edits import ModelEdit, replay
 from graphforget.exceptions import InputError
 from graphforget.home import replacing, write_text
@@ -81,12 +82,11 @@ def save_model(model: nn.Module, folder: str | Path, *, edits: tuple[ModelEdit, 
     """Write ``model.safetensors`` and ``model.json`` into ``folder``."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    config = getattr(model, "config", None)
     save_tensors(model.state_dict(), folder / WEIGHTS)
     structure = {
         "format": "graphforget.model/1",
         "class": class_path(model),
-        "config": config if isinstance(config, dict) else None,
+        "config": config_of(model),
         "edits": [asdict(e) for e in edits],
     }
     write_text(folder / STRUCTURE, json.dumps(structure, indent=1))

@@ -1,31 +1,18 @@
-"""What a model may offer, and small tools on any ``nn.Module``: fresh copies, ensembles, layer capture, digests."""
+"""Small tools on any ``nn.Module``: fresh copies, ensembles, layer capture, modes, digests."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import acceleration_of, config_of, has_layer_names, has_reset
 from graphforget.base.data import content_digest
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
-
-
-@dataclass(frozen=True)
-class RowBlock:
-    """Rows ``offset + stride * id`` of a parameter belong to the entity with that id.
-
-    ``modality`` names the item features that the rows correct, for tables that go back to fresh with that content alone.
-    """
-
-    parameter: str
-    offset: int = 0
-    stride: int = 1
-    modality: str | None = None
 
 
 class Ensemble(nn.Module):
@@ -52,10 +39,10 @@ def fresh_like(template: nn.Module) -> nn.Module:
     Raises:
         InputError: Some parameter has no ``reset_parameters`` that sets it.
     """
-    config = getattr(template, "config", None)
-    if isinstance(config, dict):
+    config = config_of(template)
+    if config is not None:
         made = type(template)(**config)
-        acceleration = getattr(template, "acceleration", None)
+        acceleration = acceleration_of(template)
         return made if acceleration is None else acceleration.apply(made)
     model = copy.deepcopy(template)
     with torch.no_grad():
@@ -63,9 +50,8 @@ def fresh_like(template: nn.Module) -> nn.Module:
             parameter.fill_(float("nan"))
     # Children first, so that a parent's own reset has the last word.
     for module in reversed(list(model.modules())):
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+        if has_reset(module):
+            module.reset_parameters()
     stale = [name for name, p in model.named_parameters() if bool(torch.isnan(p).any())]
     if stale:
         raise InputError(
@@ -142,9 +128,8 @@ def default_layer_names(model: nn.Module) -> list[str]:
 
     PyG's ``Linear`` and ``MessagePassing`` are recognised by name, so that torch_geometric need not be imported.
     """
-    own = getattr(model, "layer_names", None)
-    if callable(own):
-        return list(own())
+    if has_layer_names(model):
+        return list(model.layer_names())
     named = list(model.named_modules())
     passing = [n for n, m in named if n and is_message_passing(m)]
     if passing:

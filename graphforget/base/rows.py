@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import entity_rows
+
 
 def rows_by_parameter(model: nn.Module, ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rows of every parameter that belong to some entities, ascending.
@@ -19,6 +21,9 @@ def rows_by_parameter(model: nn.Module, ids: Mapping[str, Tensor]) -> dict[str, 
     Returns:
         Row numbers by parameter; parameters without a row of the entities are left out.
 
+    Raises:
+        InputError: The model does not say which rows belong to whom.
+
     Example:
         >>> from graphforget.models import BPRMF
         >>> rows = rows_by_parameter(BPRMF(3, 4, 2), {"item": torch.tensor([2, 1])})
@@ -26,7 +31,7 @@ def rows_by_parameter(model: nn.Module, ids: Mapping[str, Tensor]) -> dict[str, 
         [[1, 2]]
     """
     found: dict[str, list[Tensor]] = {}
-    for kind, blocks in model.entity_rows().items():  # type: ignore[operator]
+    for kind, blocks in entity_rows(model).items():
         for block in blocks:
             for key in (kind,) if block.modality is None else (kind, f"modality:{block.modality}"):
                 if len(ids.get(key, ())):

@@ -21,6 +21,7 @@ from torch import nn
 
 from graphforget import seed as seeds
 from graphforget.base.batch import counting
+from graphforget.base.capabilities import has_entity_rows
 from graphforget.base.edits import edits_in
 from graphforget.base.history import FitLog
 from graphforget.base.model import Ensemble, frozen_copy
@@ -153,7 +154,7 @@ class Unlearner(ABC):
         if model is not None:
             if isinstance(model, Ensemble) and tags.changes_weights and tags.key != "retrain":
                 reasons.append("the served model is an ensemble of shards; use the method that made it")
-            if tags.needs_entity_rows and not callable(getattr(model, "entity_rows", None)):
+            if tags.needs_entity_rows and not has_entity_rows(model):
                 reasons.append(f"{type(model).__name__} does not say which rows belong to an entity (entity_rows())")
             if tags.needs_gradients and next(model.parameters(), None) is None:
                 reasons.append(

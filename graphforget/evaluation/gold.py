@@ -19,6 +19,7 @@ from torch import nn
 
 from graphforget import seed as seeds
 from graphforget.base import Task, content_digest, load_weights, weights_digest
+from graphforget.base.capabilities import config_of
 from graphforget.base.checkpoint import load_tensors, save_tensors
 from graphforget.exceptions import InputError
 from graphforget.home import home, write_json
@@ -134,11 +135,11 @@ def gold_models(
 def model_key(task: Task, data: Any, cache_key: str | None = None) -> str | None:
     """What identifies the model's code and configuration, or None when that cannot be told."""
     model = task.new_model(data, seed=0)
-    cls = type(model)
-    if cls.__module__.startswith("graphforget.") and isinstance(getattr(model, "config", None), dict):
+    cls, made_with = type(model), config_of(model)
+    if cls.__module__.startswith("graphforget.") and made_with is not None:
         # The fresh weights and what of them trains, too: `build` may load some, or freeze some.
         trains = [name for name, p in model.named_parameters() if p.requires_grad]
-        config = json.dumps(model.config, sort_keys=True, default=repr)
+        config = json.dumps(made_with, sort_keys=True, default=repr)
         return content_digest(cls.__module__, cls.__qualname__, config, weights_digest(model), trains)
     if cache_key is None:
         try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from graphforget import seed as seeds
+from graphforget.base.capabilities import RowBlock, config_of, has_entity_rows
 from graphforget.base.edits import edits_in, replay
-from graphforget.base.model import RowBlock
 from graphforget.exceptions import InputError
 from graphforget.interactions.resize import Slots
 
@@ -37,8 +37,8 @@ def resized(model: nn.Module, slots: Slots, *, seed: int = 0) -> nn.Module:
         >>> larger.item_embedding.weight.shape, bool((larger.item_embedding.weight[:3] == model.item_embedding.weight).all())
         (torch.Size([4, 4]), True)
     """
-    what, config = type(model).__name__, getattr(model, "config", None)
-    if not isinstance(config, dict) or not {"num_users", "num_items"} <= set(config):
+    what, config = type(model).__name__, config_of(model)
+    if config is None or not {"num_users", "num_items"} <= set(config):
         raise InputError(f"{what} cannot grow or shrink: its config does not say num_users and num_items; train a new one.")
     if (config["num_users"], config["num_items"]) != (slots.num_users, slots.num_items):
         raise InputError(
@@ -71,6 +71,5 @@ def resized(model: nn.Module, slots: Slots, *, seed: int = 0) -> nn.Module:
     return fresh.train(model.training)
 
 
-def _rows(model: nn.Module) -> dict[str, list[RowBlock]]:
-    entity_rows: Any = getattr(model, "entity_rows", None)
-    return dict(entity_rows()) if callable(entity_rows) else {}
+def _rows(model: nn.Module) -> Mapping[str, Sequence[RowBlock]]:
+    return model.entity_rows() if has_entity_rows(model) else {}

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from graphforget.base import Ensemble, Serving, Unlearner, UnlearnResult, counting, evaluating
+from graphforget.base.capabilities import has_closed_form
 from graphforget.exceptions import InputError, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
 from graphforget.testing.leaks import forgets_content, spoiled
@@ -344,7 +345,7 @@ class OneMethod:
         require(record["params"].keys() == self.method.get_params().keys(), "the record does not hold every parameter")
         require(record["forget_source"] in ("removed", "altered", "affected", "none"), "the record hides what was forgotten")
         require(record["cost"]["seconds"] > 0, "the run took no time")
-        solved = any(callable(getattr(module, "fit_closed_form", None)) for module in self.result.model.modules())
+        solved = any(has_closed_form(module) for module in self.result.model.modules())
         if record["curve"] and not solved:  # it trained, and training costs passes; a closed form is solved without any
             require(
                 record["cost"]["forward_examples"] + record["cost"]["encodings"] > 0,

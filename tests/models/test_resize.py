@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphforget.base.model import RowBlock
+from graphforget.base import RowBlock
 from graphforget.exceptions import InputError
 from graphforget.interactions import InteractionGraph, Interactions, add_items, compact, remove_items, remove_users
 from graphforget.models import BM3, BPRMF, EASE, FREEDOM, LATTICE, MGCN, MMGCN, VBPR, LightGCN

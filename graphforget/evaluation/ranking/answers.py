@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.attacks.recommendation import same_entity_attack, taker_probe
+from graphforget.base.capabilities import has_entity_rows
 from graphforget.evaluation.judged import Judged
 from graphforget.evaluation.ranking.questions import Questions
-from graphforget.evaluation.ranking.vectors import Fresh, final_vectors, fresh_parameters, has_rows, row_norms, with_fresh_rows
+from graphforget.evaluation.ranking.vectors import Fresh, final_vectors, fresh_parameters, row_norms, with_fresh_rows
 from graphforget.interactions import Interactions
 from graphforget.metrics.recommendation import (
     entropies,
@@ -74,7 +75,7 @@ def measure(task: Any, questions: Questions, models: Sequence[Judged], golds: Se
     answers = [Measured() for _ in models]
     _served(task, questions, answers, models, [list(models).index(g) for g in golds])
     if len(questions.forgotten):
-        fresh = fresh_parameters(task, questions.cold) if any(has_rows(one.model) for one in models) else {}
+        fresh = fresh_parameters(task, questions.cold) if any(has_entity_rows(one.model) for one in models) else {}
         for answer, one in zip(answers, models, strict=True):
             _deleted(task, questions, answer, one, fresh)
     if len(questions.bare):
@@ -161,7 +162,7 @@ def _deleted(task: Any, questions: Questions, answer: Measured, one: Judged, fre
     values["forget_percentile"] = (of(forgotten, place), forgotten[:, 0])
     if len(gone):
         values[f"exposure@{k}"] = (shares, questions.audience)
-        if has_rows(one.model):
+        if has_entity_rows(one.model):
             taken = forgotten[torch.isin(forgotten[:, 1], gone)]
             again = _scorer(task, with_fresh_rows(one.model, fresh, gone), questions.cold)
             values["reingest_percentile"] = (_places(questions, again, taken)[1], taken[:, 0])
@@ -182,7 +183,7 @@ def _deleted(task: Any, questions: Questions, answer: Measured, one: Judged, fre
             values["taker_probe_auc"] = (taker_probe(vectors["user"], split.removed, members, side.others["matched"]), user)
     for kind, final in vectors.items():
         lost = questions.gone(kind)
-        norms = row_norms(one.model, fresh, kind, lost) if has_rows(one.model) else None
+        norms = row_norms(one.model, fresh, kind, lost) if has_entity_rows(one.model) else None
         if norms is not None:
             values[f"{kind}_row_norm"] = (norms, lost)
         if final is not None:

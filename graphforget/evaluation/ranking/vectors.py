@@ -11,14 +11,10 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Ensemble, evaluating, rows_by_parameter
+from graphforget.base.capabilities import encoded_table, entity_rows, has_entity_rows, reads_graph
 from graphforget.interactions import Interactions
 
 Fresh = Mapping[str, Tensor]
-
-
-def has_rows(model: nn.Module) -> bool:
-    """Whether a model says which rows belong to whom."""
-    return not isinstance(model, Ensemble) and callable(getattr(model, "entity_rows", None))
 
 
 def fresh_parameters(task: Any, data: Interactions) -> Fresh:
@@ -59,7 +55,7 @@ def row_norms(model: nn.Module, fresh: Fresh, kind: str, ids: Tensor) -> Tensor 
     Returns:
         [n] float64; None where there is no such row, or fresh rows are zero.
     """
-    blocks = model.entity_rows().get(kind, [])  # type: ignore[operator]
+    blocks = entity_rows(model).get(kind, [])
 
     def lengths(tables: Mapping[str, Tensor]) -> Tensor:
         rows = [tables[b.parameter].detach().cpu()[b.offset + b.stride * ids].double().view(len(ids), -1) for b in blocks]
@@ -75,12 +71,12 @@ def final_vectors(task: Any, model: nn.Module, data: Interactions, kind: str) ->
     """Vectors whose dot product is the score, [number of users or items, d]; None where a model has none."""
     if isinstance(model, Ensemble):
         return None
-    if getattr(model, "reads_graph", False):
+    if reads_graph(model):
         with evaluating(model):
             encoded = model(task.context(data, next(model.parameters(), torch.empty(0)).device))
-        vectors = getattr(encoded, f"{kind}s", None)
-        return vectors.detach().cpu() if isinstance(vectors, Tensor) else None
-    blocks: Any = model.entity_rows().get(kind, []) if has_rows(model) else []  # type: ignore[operator]
+        vectors = encoded_table(encoded, "users" if kind == "user" else "items")
+        return None if vectors is None else vectors.detach().cpu()
+    blocks = model.entity_rows().get(kind, []) if has_entity_rows(model) else []
     if not blocks:
         return None
     table = dict(model.named_parameters())[blocks[0].parameter].detach().cpu()

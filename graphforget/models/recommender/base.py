@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphforget.base.model import RowBlock
+from graphforget.base.capabilities import RowBlock
 from graphforget.exceptions import InputError
 from graphforget.interactions.graph import InteractionGraph
 from graphforget.kernels import SparseGraph, pair_scores, spmm

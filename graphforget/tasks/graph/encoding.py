@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -101,12 +97,6 @@ def with_dead_row(table: Tensor, rows: Tensor) -> Tensor:
     if not bool((rows < 0).any()):
         return table
     return torch.cat([table, table.new_full((1, *table.shape[1:]), float("nan"))])
-
-
-@functools.cache
-def takes_ids(forward: Callable[..., Any]) -> bool:
-    """Whether a ``forward`` wants the stable ids of its rows."""
-    return "n_id" in inspect.signature(forward).parameters
 
 
 def check_reach(model: nn.Module, num_hops: int, undirected: bool) -> None:

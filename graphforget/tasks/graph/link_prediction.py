@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe
+from graphforget.base.capabilities import has_decode
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, pair_keys
 from graphforget.kernels import pair_scores
@@ -167,8 +168,7 @@ class LinkPrediction(GraphTask):
         results = []
         for batch in batches:
             z, layers, rows = read_batch(encoding, batch)
-            decode = getattr(model, "decode", None)
-            outputs = decode(z, rows.t()) if callable(decode) else pair_scores(z, rows)
+            outputs = model.decode(z, rows.t()) if has_decode(model) else pair_scores(z, rows)
             if outputs.dim() != 1:
                 raise InputError(f"decode(z, edge_label_index) must return one logit per pair, [n]; got {list(outputs.shape)}.")
             layers.update({k: t for k, t in store.items() if k not in layers})

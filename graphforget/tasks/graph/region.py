@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import accepts_sparse
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, pair_keys, take_part
 from graphforget.graphs.edge_lookup import contains, places
@@ -62,7 +63,7 @@ def local_split(
     if data.edge_rule is not None:
         raise InputError(f"the edges of '{data.name}' derive from its features, so any of them can move: use scope='full'.")
     check_reach(model, task.num_hops, data.undirected)
-    own = bool(getattr(model, "accepts_sparse", False))  # such models take the degrees of the whole graph from us
+    own = accepts_sparse(model)  # such models take the degrees of the whole graph from us
     change = task.resolve(data, split.request)
     reached = _reached(change, fanout, generator)
     named = [change.nodes, change.pairs.reshape(-1), change.feature_nodes] + ([] if also is None else [also])

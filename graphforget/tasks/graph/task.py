@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, count_work, using_row_ids
+from graphforget.base.capabilities import accepts_sparse, takes_node_ids
 from graphforget.exceptions import InputError
 from graphforget.graphs import (
     GraphData,
@@ -25,7 +26,7 @@ from graphforget.graphs import (
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
 from graphforget.tasks.graph.change import Change, resolve
-from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach, takes_ids
+from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.graph.region import local_split
 from graphforget.tasks.trainable import Memo, TrainableTask, device_of
@@ -105,12 +106,12 @@ class GraphTask(TrainableTask):
             inputs: (node ids [n], features [n, F]) that replace rows of x.
         """
         ctx = self.context(data, device_of(model))
-        own = bool(getattr(model, "accepts_sparse", False))
+        own = accepts_sparse(model)
         if inputs is not None:
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
         else:
             x = ctx.features if own else ctx.dense
-        extra = {"n_id": ctx.row_ids} if takes_ids(type(model).forward) else {}
+        extra = {"n_id": ctx.row_ids} if takes_node_ids(model) else {}
         with using_row_ids(ctx.row_ids):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
@@ -156,7 +157,7 @@ class GraphTask(TrainableTask):
             return batches
         check_reach(model, self.num_hops, view.data.undirected)
         # Our own models are given the degrees of the whole graph; others count them, which is right one hop further in.
-        own = bool(getattr(model, "accepts_sparse", False))
+        own = accepts_sparse(model)
         return exact_parts(batches, self.num_hops + (0 if own else 1), self.recipe.eval_batch_size, mirror=not own)
 
     # ---- requests -----------------------------------------------------------------------------------------

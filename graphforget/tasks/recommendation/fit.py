@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
 from graphforget.base import FitLog, weights_digest
+from graphforget.base.capabilities import ClosedForm
 from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions
 
@@ -52,7 +53,7 @@ def fit_closed_form(
     init = weights_digest(model)
     used = data if index is None else replace(data, splits={**data.splits, "train": index})
     if epochs != 0:
-        model.fit_closed_form(used)  # type: ignore[operator]
+        cast(ClosedForm, model).fit_closed_form(used)
     model.eval()
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     val = task.view(data, "val")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Ensemble, count_work, evaluating
+from graphforget.base.capabilities import has_score_all, reads_graph
 from graphforget.interactions import InteractionGraph, Interactions, Positives
 from graphforget.metrics.utility import map_at_k, ndcg_at_k, precision_at_k, recall_at_k, top_items
 from graphforget.tasks.trainable import device_of
@@ -28,7 +29,7 @@ def scorer(model: nn.Module, data: Interactions, context: Context) -> Scorer:
         return _ensemble_scorer([scorer(member, data, context) for member in model.members], live, data.num_items)
     device = device_of(model)
     here = live.to(device)
-    if getattr(model, "reads_graph", False):
+    if reads_graph(model):
         with evaluating(model):
             encoded = model(context(device))
         count_work(encodings=1)
@@ -38,10 +39,10 @@ def scorer(model: nn.Module, data: Interactions, context: Context) -> Scorer:
 
     def score(user_id: Tensor) -> Tensor:
         with evaluating(model):
-            if getattr(model, "reads_graph", False):
+            if reads_graph(model):
                 scores = among(encoded.scores(user_id.to(device)))
-            elif callable(offered := getattr(model, "score_all", None)):
-                scores = among(offered(user_id.to(device)))
+            elif has_score_all(model):
+                scores = among(model.score_all(user_id.to(device)))
             else:
                 pairs = torch.cartesian_prod(user_id, live).to(device)
                 scores = model(pairs[:, 0], pairs[:, 1]).view(len(user_id), len(live))

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, FitLog, Forward, Recipe, count_work
+from graphforget.base.capabilities import (
+    ReadsGraph,
+    encoded_table,
+    has_closed_form,
+    has_entity_rows,
+    has_pair_losses,
+    reads_graph,
+)
 from graphforget.exceptions import InputError
 from graphforget.interactions import InteractionGraph, Interactions, from_hetero
 from graphforget.interactions.convert import is_hetero
@@ -74,13 +82,13 @@ class Recommendation(TrainableTask):
         self.monitor = f"recall@{top_k}"
         self._memo = Memo()
         # Whether the model propagates along interactions: known from the template, or once data were split or a model was made.
-        self.has_input_graph = bool(getattr(self.template, "reads_graph", False))
+        self.has_input_graph = reads_graph(self.template)
         self._model_known = self.template is not None or self.build is None
 
     def new_model(self, data: Interactions, *, seed: int) -> nn.Module:
         """See :meth:`TrainableTask.new_model`."""
         model = super().new_model(data, seed=seed)
-        self.has_input_graph, self._model_known = bool(getattr(model, "reads_graph", False)), True
+        self.has_input_graph, self._model_known = reads_graph(model), True
         return model
 
     def describe(self) -> dict[str, Any]:
@@ -199,7 +207,7 @@ class Recommendation(TrainableTask):
 
     # ---- model --------------------------------------------------------------------------------------------
     def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
-        if getattr(model, "reads_graph", False):
+        if reads_graph(model):
             return self._forward_graph(model, batches, store)
         device, results = device_of(model), []
         for batch in batches:
@@ -232,9 +240,9 @@ class Recommendation(TrainableTask):
             item, negative = pair.unbind(1)
             scores = encoded.pair_scores(user.repeat(2), torch.cat([item, negative]))
             extra: dict[str, Any] = {"encoded": encoded, "rows": (user, item, negative)}
-            if callable(pair_losses := getattr(model, "pair_losses", None)):
-                extra["losses"] = pair_losses(encoded, user, item, batch.y.to(device))
-            table = getattr(encoded, "table", None)
+            if has_pair_losses(model):
+                extra["losses"] = model.pair_losses(encoded, user, item, batch.y.to(device))
+            table = encoded_table(encoded, "table")
             rows = None if table is None else torch.stack([user, item + len(users)], 1)
             results.append(Forward(self._margin(batch, scores), table, dict(store), rows, extra))
         return results
@@ -261,13 +269,12 @@ class Recommendation(TrainableTask):
         if not len(batch):
             return total
         if "encoded" in forward.extra:
-            return model.penalty(forward.extra["encoded"], *forward.extra["rows"], l2=self.l2)  # type: ignore[operator]
-        entity_rows = getattr(model, "entity_rows", None)
-        if not callable(entity_rows) or self.l2 == 0:
+            return cast(ReadsGraph, model).penalty(forward.extra["encoded"], *forward.extra["rows"], l2=self.l2)
+        if not has_entity_rows(model) or self.l2 == 0:
             return total
         ids = {"user": [batch.index[:, 0]], "item": [batch.index[:, 1], batch.extra["negatives"]]}
         parameters = dict(model.named_parameters())
-        for kind, blocks in entity_rows().items():
+        for kind, blocks in model.entity_rows().items():
             for block in blocks:
                 table = parameters[block.parameter]
                 for one in ids.get(kind, ()):
@@ -276,7 +283,7 @@ class Recommendation(TrainableTask):
 
     def fit(self, model: nn.Module, data: Interactions, *, seed: int, **options: Any) -> FitLog:
         """Train by the recipe (see :meth:`TrainableTask.fit`), or solve a model that offers ``fit_closed_form(data)``."""
-        if callable(getattr(model, "fit_closed_form", None)):
+        if has_closed_form(model):
             return fit_closed_form(self, model, data, seed=seed, **options)
         return super().fit(model, data, seed=seed, **options)
 

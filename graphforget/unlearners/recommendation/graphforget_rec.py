@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from graphforget import seed as seeds
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, rows_by_parameter
+from graphforget.base.capabilities import entity_rows
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
@@ -127,7 +128,7 @@ class GraphForgetRec(Unlearner):
             count, lost = (torch.bincount(pairs[:, side], minlength=size) for pairs in (train, gone))
             share = lost / count.clamp(min=1) if self.proportional else torch.zeros(size)
             share = share.index_fill(0, named[kind], 1.0)
-            for block in model.entity_rows().get(kind, ()):  # type: ignore[operator]
+            for block in entity_rows(model).get(kind, ()):
                 own = share
                 if block.modality is not None:
                     own = share.index_fill(0, named.get(f"modality:{block.modality}", train[:0, side]), 1.0)
@@ -202,7 +203,7 @@ class GraphForgetRec(Unlearner):
 
     def _tables(self, model: nn.Module, case: Returning, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What the steps change: own vectors of those who remember, not those of corrections to content (they start at zero)."""
-        blocks = model.entity_rows()  # type: ignore[operator]
+        blocks = entity_rows(model)
         names = {block.parameter for kind in case.remember for block in blocks.get(kind, ())}
         tables: dict[str, Tensor] = dict(model.named_parameters())
         return {name: tables[name] for name, start in fresh.items() if name in names and bool(start.any())}

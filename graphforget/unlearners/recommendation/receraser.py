@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, evaluating
+from graphforget.base.capabilities import entity_rows
 from graphforget.exceptions import InputError
 from graphforget.models.recommender.base import GraphRecommender
 from graphforget.models.recommender.shard_attention import ShardAttention, combine
@@ -169,7 +170,7 @@ def _tables(model: nn.Module, task: Task, data: Any) -> tuple[Tensor, Tensor]:
             encoded = model(task.context(data, device_of(model)))
             return encoded.users.clone(), encoded.items.clone()
         tables = dict(model.named_parameters())
-        blocks = model.entity_rows()  # type: ignore[operator]
+        blocks = entity_rows(model)
         users, items = (tables[blocks[kind][0].parameter].detach() for kind in ("user", "item"))
         return users.clone(), items.clone()
 
@@ -178,7 +179,7 @@ def _is_dot_product(model: nn.Module) -> bool:
     """Whether scores are products of the rows of two tables, tried on a few pairs."""
     if isinstance(model, GraphRecommender):
         return True
-    tables, blocks = dict(model.named_parameters()), model.entity_rows()  # type: ignore[operator]
+    tables, blocks = dict(model.named_parameters()), entity_rows(model)
     if any(
         len(blocks.get(kind, ())) != 1 or (blocks[kind][0].offset, blocks[kind][0].stride) != (0, 1) for kind in ("user", "item")
     ):

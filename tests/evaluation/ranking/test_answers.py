@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphforget.base import Ensemble, Recipe
-from graphforget.base.model import RowBlock
+from graphforget.base import Ensemble, Recipe, RowBlock
 from graphforget.evaluation import evaluate
 from graphforget.evaluation.judged import Judged
 from graphforget.evaluation.ranking import answers as ranking

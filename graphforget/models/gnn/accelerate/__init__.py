@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import acceleration_of, accepts_sparse
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.backends import check_backend
@@ -125,7 +126,7 @@ def accelerate(model: M, data: Any = None, *, backend: str | None = None) -> M:
         helped.append(LayerReport(name, kind.__name__))
     model.acceleration = Acceleration(tuple(helped), tuple(not_helped), forced)  # type: ignore[assignment]
     model.register_forward_pre_hook(_read_inputs, with_kwargs=True)
-    if not helped and not getattr(model, "accepts_sparse", False):
+    if not helped and not accepts_sparse(model):
         warnings.warn(f"no layer of {type(model).__name__} could be accelerated; see model.acceleration.", stacklevel=2)
     if x is not None:
         features(x, is_input=True)
@@ -134,7 +135,7 @@ def accelerate(model: M, data: Any = None, *, backend: str | None = None) -> M:
 
 def undo(model: M) -> M:
     """Give every layer its class of PyG back, in place; nothing happens to a model that is not accelerated."""
-    if isinstance(getattr(model, "acceleration", None), Acceleration):
+    if isinstance(acceleration_of(model), Acceleration):
         from graphforget.models.gnn.accelerate.layers import LAYERS
 
         for module in model.modules():

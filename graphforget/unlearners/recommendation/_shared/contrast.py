@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Task, count_work
+from graphforget.base.capabilities import reads_graph
 from graphforget.unlearners._shared.steps import device_of
 
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -98,7 +99,7 @@ def stratified_difference(one: Tensor, one_by: Tensor, two: Tensor, two_by: Tens
 def pair_scorer(task: Task, model: nn.Module, data: Any) -> Score:
     """Scores of pairs (user [n], item [n]) on ``data``; a model that reads the graph encodes it once, here."""
     device = device_of(model)
-    if not getattr(model, "reads_graph", False):
+    if not reads_graph(model):
 
         def by_model(user: Tensor, item: Tensor) -> Tensor:
             count_work(examples=len(user))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, Task
+from graphforget.base.capabilities import has_pair_losses
 from graphforget.requests import View
 from graphforget.unlearners._shared.hessian import Parts, Product, Rows, gauss_newton_product, hessian_product
 
@@ -72,7 +73,7 @@ def chosen_curvature(curvature: str, model: nn.Module) -> str:
     """What ``"auto"`` means: Gauss-Newton, but the Hessian for a model whose loss is its own and no function of margins."""
     if curvature != "auto":
         return curvature
-    return "hessian" if callable(getattr(model, "pair_losses", None)) else "gauss_newton"
+    return "hessian" if has_pair_losses(model) else "gauss_newton"
 
 
 def curvature_product(kind: str, parts: Parts, rows: Rows) -> Product:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
+from graphforget.base.capabilities import has_entity_rows
 from graphforget.exceptions import InputError
 from graphforget.unlearners.recommendation._shared.balance import balanced_groups
 
@@ -18,12 +19,12 @@ def entity_vectors(model: nn.Module, kind: str, ids: Tensor) -> Tensor:
     Raises:
         InputError: The model does not say which rows belong to them.
     """
-    if not callable(getattr(model, "entity_rows", None)):
+    if not has_entity_rows(model):
         raise InputError(
             f"{type(model).__name__} does not say which rows belong to users and items (entity_rows()), and their vectors are "
             f"what the shards are found by: give the model that was trained on all data."
         )
-    block = model.entity_rows()[kind][0]  # type: ignore[operator]
+    block = model.entity_rows()[kind][0]
     table = dict(model.named_parameters())[block.parameter].detach().cpu()
     return table[block.offset + block.stride * ids]
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Run, rows_by_parameter
+from graphforget.base.capabilities import entity_rows, has_entity_rows
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, ForgetSplit
 
@@ -35,7 +36,7 @@ def row_reasons(request: DeletionRequest, scope: str, model: nn.Module | None = 
     """Reason against resetting rows for a request to which no row of the model belongs."""
     if not REMOVING_KINDS & set(request.kinds):
         names = request.modalities
-        blocks = model.entity_rows().values() if callable(getattr(model, "entity_rows", None)) else ()  # type: ignore
+        blocks = model.entity_rows().values() if model is not None and has_entity_rows(model) else ()
         if model is not None and not any(block.modality in names for kind in blocks for block in kind):
             return [
                 f"{type(model).__name__} has no rows that belong to the items' {' or '.join(names)}: choose 'unlink', which "
@@ -55,7 +56,7 @@ def fresh_tables(run: Run) -> dict[str, Tensor]:
     Raises:
         InputError: The task makes models of other shapes than this one.
     """
-    blocks = run.model.entity_rows()  # type: ignore[operator]
+    blocks = entity_rows(run.model)
     names = {block.parameter for kind in blocks.values() for block in kind}
     tables = dict(run.model.named_parameters())
     made = dict(run.task.new_model(run.split.retain_data, seed=seeds.derive(run.seed, "rows")).named_parameters())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from graphforget.base.model import RowBlock
+from graphforget.base import RowBlock
 from graphforget.interactions import Interactions
 from graphforget.models import MGCN
 from graphforget.requests import DeletionRequest

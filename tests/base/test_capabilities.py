@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import doctest
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from graphforget.base import Ensemble, capabilities
+from graphforget.base.capabilities import (
+    ClosedForm,
+    Decode,
+    EntityRows,
+    LayerNames,
+    PairEncoding,
+    PairLosses,
+    ReadsGraph,
+    ResetParameters,
+    RowBlock,
+    ScoreAll,
+    acceleration_of,
+    accepts_sparse,
+    config_of,
+    encoded_table,
+    entity_rows,
+    has_closed_form,
+    has_decode,
+    has_entity_rows,
+    has_layer_names,
+    has_pair_losses,
+    has_reset,
+    has_score_all,
+    reads_graph,
+    takes_node_ids,
+)
+from graphforget.exceptions import InputError
+from graphforget.models import MODELS
+from graphforget.models.gnn import RGCN
+from graphforget.models.recommender.base import Encoded
+from graphforget.models.recommender.ease import ItemScores
+from graphforget.testing import tiny_case
+
+METHODS = {
+    "decode": (has_decode, Decode),
+    "score_all": (has_score_all, ScoreAll),
+    "pair_losses": (has_pair_losses, PairLosses),
+    "fit_closed_form": (has_closed_form, ClosedForm),
+    "entity_rows": (has_entity_rows, EntityRows),
+    "layer_names": (has_layer_names, LayerNames),
+    "reset_parameters": (has_reset, ResetParameters),
+}
+
+
+class Offers(nn.Module):
+    """A module with some attributes."""
+
+    def __init__(self, **attributes):
+        super().__init__()
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+
+class Forwards(nn.Module):
+    """A wrapper that answers for the module inside, as that of ``torch.compile`` does."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("inner"), name)
+
+
+def test_examples_of_the_page_run():
+    report = doctest.testmod(capabilities)
+    assert report.failed == 0 and report.attempted > 30
+    documented = [
+        p for p in vars(capabilities).values() if getattr(p, "_is_protocol", False) and p.__module__ == capabilities.__name__
+    ]
+    without = [p.__name__ for p in documented if ">>>" not in (p.__doc__ or "")]
+    assert len(documented) == 13 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_is_offered_where_it_can_be_called(name):
+    asked = METHODS[name][0]
+    assert not asked(Offers()) and not asked(Offers(**{name: 3})) and not asked(Offers(**{name: None}))
+    assert asked(Offers(**{name: lambda *args: args})) and asked(Offers(**{name: nn.Linear(2, 2)}))  # a submodule is called too
+
+
+def test_of_a_flag_the_value_counts():
+    for asked, name in ((reads_graph, "reads_graph"), (accepts_sparse, "accepts_sparse")):
+        assert asked(Offers(**{name: True})) and not asked(Offers(**{name: False})) and not asked(Offers()) and not asked(None)
+    assert not accepts_sparse(RGCN(4, 8, 3, num_relations=2)) and accepts_sparse(MODELS["gcn"](4, 8, 3))
+
+
+def test_wrappers_are_seen_through_as_far_as_they_answer():
+    inner = MODELS["bprmf"](3, 4, 2)
+    for wrapper, answers in ((Forwards(inner), True), (nn.DataParallel(inner), False), (Ensemble([inner]), False)):
+        assert has_entity_rows(wrapper) == has_layer_names(wrapper) == (config_of(wrapper) is not None) == answers
+
+
+def test_only_a_dictionary_is_a_configuration_and_only_what_can_be_applied_an_acceleration():
+    assert config_of(Offers(config={"a": 1})) == {"a": 1} and config_of(Offers(config="a.yaml")) is None
+    assert acceleration_of(Offers(acceleration=torch.ones(3))) is None and acceleration_of(Offers()) is None
+
+
+def test_a_model_that_must_have_rows_is_told_what_it_lacks():
+    assert entity_rows(MODELS["bprmf"](3, 4, 2))["item"] == [RowBlock("item_embedding.weight")]
+    with pytest.raises(InputError, match=r"Linear does not say which rows belong to an entity \(entity_rows\(\)\)"):
+        entity_rows(nn.Linear(2, 2))
+
+
+def test_node_ids_are_asked_for_by_name():
+    class WithIds(nn.Module):
+        def forward(self, x, edge_index, *, n_id=None):
+            return x
+
+    class Without(nn.Module):
+        def forward(self, x, edge_index, **options):
+            return x
+
+    assert takes_node_ids(WithIds()) and not takes_node_ids(Without())
+
+
+def test_tables_of_an_encoding_are_tensors():
+    encoded = Encoded(torch.arange(6.0).view(3, 2), 1)
+    assert torch.equal(encoded_table(encoded, "items"), encoded.table[1:]) and len(encoded_table(encoded, "users")) == 1
+    assert encoded_table(Offers(table=3), "table") is None
+    assert not any(hasattr(ItemScores, name) for name in ("table", "users", "items"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_shipped_models_offer_has_the_signatures_of_the_page(name):
+    cls = MODELS[name]
+    offers = [protocol for method, (_, protocol) in METHODS.items() if callable(getattr(cls, method, None))]
+    assert {LayerNames, ResetParameters} <= set(offers)
+    methods = [(protocol, method) for method, (_, protocol) in METHODS.items() if protocol in offers]
+    if getattr(cls, "reads_graph", False):
+        methods += [(ReadsGraph, "forward"), (ReadsGraph, "penalty")]
+    for protocol, method in methods:
+        wanted, own = (inspect.signature(getattr(one, method)).parameters for one in (protocol, cls))
+        assert list(own) == list(wanted) and [p.kind for p in own.values()] == [p.kind for p in wanted.values()], (name, method)
+
+
+def test_encodings_have_the_signatures_of_the_page():
+    for cls in (Encoded, ItemScores):
+        for method in ("pair_scores", "scores"):
+            wanted, own = (list(inspect.signature(getattr(one, method)).parameters) for one in (PairEncoding, cls))
+            assert own == wanted
+
+
+def test_a_decoder_that_is_a_submodule_is_used():
+    class Score(nn.Module):
+        def forward(self, z, edge_label_index):
+            u, v = edge_label_index
+            return (z[u] * z[v]).sum(1) + 10
+
+    case = tiny_case("link_prediction")
+    model = case.model()
+    view = case.task.view(case.data, "test")
+    before = case.task.predict(model, view)
+    model.decode = Score()
+    assert torch.allclose(case.task.predict(model, view), before + 10, atol=1e-4)
