@@ -289,5 +289,5 @@ def along_the_path(
     for number, (one, seconds, cpu_seconds) in enumerate(kept, 1):
         method = MMRecUn(**params, epochs=number)
         cost = replace(result.cost, seconds=seconds, cpu_seconds=cpu_seconds)
-        found.append(replace(result, model=one, params=method.get_params(), unlearner=method, cost=cost))
+        found.append(replace(result, model=one, unlearner=method, cost=cost))
     return found

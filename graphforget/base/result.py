@@ -72,11 +72,10 @@ class UnlearnResult:
         serving: On which input the model is to be served.
         state: Method state for the next request.
         edits: Operators in the model, in order.
-        method: Registry key.
-        params: The method's parameters.
         seed: Seed of the run.
         cost: What it cost.
         curve: One entry per recorded step.
+        unlearner: The method as it ran; ``method`` and ``params`` are its name and parameters.
         info: Facts that the method wants a reader to see.
         previous: The result that this one continues, or None.
     """
@@ -88,14 +87,22 @@ class UnlearnResult:
     serving: Serving
     state: Mapping[str, Any]
     edits: tuple[ModelEdit, ...]
-    method: str
-    params: Mapping[str, Any]
     seed: int
     cost: Cost
     curve: tuple[Mapping[str, float], ...]
     unlearner: Unlearner = field(repr=False)
     info: Mapping[str, Any] = field(default_factory=dict)
     previous: UnlearnResult | None = field(default=None, repr=False)
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.unlearner.tags.key
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The method's parameters."""
+        return self.unlearner.get_params()
 
     @property
     def request(self) -> DeletionRequest:

@@ -239,11 +239,9 @@ class Unlearner(ABC):
             serving=serving,
             state=dict(outcome.state if outcome.state is not None else state),
             edits=edits_in(final),
-            method=self.tags.key,
-            params=self.get_params(),
             seed=seed,
             curve=tuple(run.curve),
-            unlearner=self,
+            unlearner=copy.copy(self),  # whoever sets a parameter afterwards does not change what this run was
             cost=Cost(seconds, cpu_seconds, work.forward_examples, work.encodings, peak.bytes),
             info={**dict(outcome.info)},
         )

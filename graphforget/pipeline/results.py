@@ -110,8 +110,6 @@ def load_result(
             serving=Serving(record["serving"]["context"], deny),
             state=_state(folder, record),
             edits=load_edits(folder),
-            method=record["method"],
-            params=record["params"],
             seed=record["seed"],
             cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}),
             curve=tuple(record["curve"]),

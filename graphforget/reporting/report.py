@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphforget.exceptions import InputError
+from graphforget.home import write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas
@@ -236,18 +235,14 @@ class Report:
             The folder.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / "report.json", self.to_json().encode())
-        _write(folder / "report.md", self.to_markdown().encode())
+        write_text(folder / "report.json", self.to_json())
+        write_text(folder / "report.md", self.to_markdown())
         if figures:
             from graphforget.reporting.plots import png_bytes
 
-            drawn = self.plot()
-            if drawn:
-                (folder / "figures").mkdir(exist_ok=True)
-            for name, figure in drawn.items():
-                _write(folder / "figures" / f"{name}.png", png_bytes(figure))
-        _write(folder / "report.html", self.to_html(figures=figures).encode())
+            for name, figure in self.plot().items():
+                write_bytes(folder / "figures" / f"{name}.png", png_bytes(figure))
+        write_text(folder / "report.html", self.to_html(figures=figures))
         return folder
 
     def __str__(self) -> str:
@@ -277,19 +272,3 @@ def _decode(value: Any) -> Any:
 
 def _numbers(record: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {key: _decode(value) if key in names else value for key, value in record.items()}
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, then rename: readers never see half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        # mkstemp makes private files; a report is to be read by others as the folder's owner decides.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

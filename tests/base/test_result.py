@@ -131,3 +131,13 @@ def test_state_goes_to_an_equal_method_only(result):
     request = DeletionRequest.samples([3])
     assert result.then(request).state["count"] == 2
     assert result.then(request, method=Nudge(by=2.0)).state["count"] == 1
+
+
+def test_method_and_params_are_those_of_the_unlearner_as_it_ran(result):
+    assert result.method == "nudge" and result.params == {"by": 0.5, "names": ("lins.1.bias",)}
+    other = dataclasses.replace(result, unlearner=Nudge(by=2.0))
+    assert other.params["by"] == 2.0 and other.label == "nudge(by=2.0)" and other.to_dict()["params"]["by"] == 2.0
+    method = Nudge(by=0.5)
+    again = method.unlearn(result.original, result.task, result.split)
+    method.by = 7.0
+    assert again.params["by"] == 0.5 and again.unlearner == Nudge(by=0.5)
