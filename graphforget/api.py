@@ -108,12 +108,13 @@ def suspend(
     return unlearn(model, data, request, task=task, method="mask", **options)
 
 
-def recommend(result: UnlearnResult, user_id: Any, *, top_k: int = 20) -> Tensor:
+def recommend(result: UnlearnResult, user_id: Any = None, *, names: Any = None, top_k: int = 20) -> Tensor:
     """Lists as a result is to be served: on its input, without what it denies, without what a user has.
 
     Args:
         result: The outcome of a request to a recommender.
-        user_id: [n] users.
+        user_id: [n] users; the lists follow their order.
+        names: The users' own names instead.
         top_k: Length of the lists.
 
     Returns:
@@ -132,7 +133,10 @@ def recommend(result: UnlearnResult, user_id: Any, *, top_k: int = 20) -> Tensor
 
     if result.task.output_kind != "ranking":
         raise InputError(f"recommend ranks items for users; the result is of task '{result.task.name}'.")
-    return ranked(result.task, result.model, result.data, user_id, top_k=top_k, deny=result.serving.deny)
+    if (user_id is None) == (names is None):
+        raise InputError("say for whom: either user ids, or names=[...].")
+    users = user_id if names is None else result.data.user_ids(names)
+    return ranked(result.task, result.model, result.data, users, top_k=top_k, deny=result.serving.deny)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,7 +15,11 @@ from graphforget.base import content_digest
 from graphforget.exceptions import InputError
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
 from graphforget.registry import nearest
-from graphforget.requests import Lineage, as_ids, show_ids
+from graphforget.requests import DeletionRequest, Lineage, OwnNames, as_ids, as_positions, resolve_names, show_ids
+from graphforget.requests.names import as_names
+
+# Of which entities the ids of a request consist.
+_PARTS = {"user": ("user",), "item": ("item",), "interaction": ("user", "item"), "modality": ("item",)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +228,61 @@ class Interactions:
         if attribute not in self.attributes:
             known = nearest(attribute, list(self.attributes)) if self.attributes else "it has none."
             raise InputError(f"'{self.name}' has no item attribute '{attribute}': {known}")
-        return self.attributes[attribute].items_of(value)
+        return as_positions(self.attributes[attribute].items_of(value))
+
+    # ---- own names ----------------------------------------------------------------------------------------
+    def user_ids(self, names: Any) -> Tensor:
+        """Ids of users by their own names, [n] in the order of the names.
+
+        Args:
+            names: One name or several; a whole number is the name that is written so.
+
+        Raises:
+            InputError: Users have no names here, or not these; the nearest are listed.
+
+        Example:
+            >>> data = Interactions.create({"train": [[0, 0], [1, 0]]}, user_names=["ann", "007"])
+            >>> data.user_ids("007").tolist(), data.user_ids(["ann"]).tolist()
+            ([1], [0])
+        """
+        return self.own_names("user").positions(as_names(names, "user"))
+
+    def item_ids(self, names: Any) -> Tensor:
+        """Ids of items by their own names; see :meth:`user_ids`."""
+        return self.own_names("item").positions(as_names(names, "item"))
+
+    def own_names(self, kind: str) -> OwnNames:
+        """The names of all ``"user"`` or ``"item"`` positions, forgotten ones included where the first data are known."""
+        return self._own_names[kind]
+
+    @cached_property
+    def _own_names(self) -> dict[str, OwnNames]:
+        first = self if self.lineage is None else self.lineage.data
+        return {
+            "user": OwnNames("user", first.user_names, self.num_users, self.name),
+            "item": OwnNames("item", first.item_names, self.num_items, self.name),
+        }
+
+    def plain_ids(self, kind: str, ids: Any) -> Tensor:
+        """Users or items that a caller named by numbers, as ids; a number that could also be a name is refused.
+
+        Args:
+            kind: ``"user"`` or ``"item"``.
+            ids: Integers or a boolean mask; not checked where :func:`~graphforget.requests.as_positions` marked them.
+
+        Raises:
+            InputError: No ids, an ambiguous one, or a mask of another length than there are users or items.
+        """
+        request = DeletionRequest.users(ids) if kind == "user" else DeletionRequest.items(ids)
+        return self.resolved(request).ids(kind)
+
+    def resolved(self, request: DeletionRequest) -> DeletionRequest:
+        """The request with ids for names, and with the names of all that it asks for.
+
+        Raises:
+            InputError: Unknown names, ids that could also be names, or a boolean mask of the wrong length.
+        """
+        return resolve_names(request, self._own_names, _PARTS)
 
     def with_lineage(self, lineage: Lineage | None) -> Interactions:
         """The same content with another past."""
@@ -246,4 +305,11 @@ def _names(what: str, names: Sequence[Any] | None, size: int) -> tuple[str, ...]
         return None
     if len(names) != size:
         raise InputError(f"{what}_names has {len(names)} names, but there are {size} {what}s.")
-    return tuple(str(name) for name in names)
+    text = tuple(str(name) for name in names)
+    twice = [name for name, count in Counter(text).items() if name and count > 1]
+    if twice:
+        more = f" and {len(twice) - 1} more names stand twice" if len(twice) > 1 else ""
+        raise InputError(
+            f"{text.count(twice[0])} {what}s are named '{twice[0]}'{more}: give every {what} a name of its own."
+        )
+    return text

@@ -11,7 +11,7 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions
 from graphforget.registry import nearest
-from graphforget.requests import as_ids, show_ids
+from graphforget.requests import DeletionRequest, show_ids
 
 
 def check_entities(data: Interactions, ids: Tensor, kind: str) -> None:
@@ -37,7 +37,7 @@ def remove_users(data: Interactions, ids: Any) -> Interactions:
     Raises:
         InputError: Unknown or already forgotten users.
     """
-    rows = as_ids(ids, "user")
+    rows = data.plain_ids("user", ids)
     check_entities(data, rows, "user")
     alive = data.alive_users.clone()
     alive[rows] = False
@@ -57,7 +57,7 @@ def remove_items(data: Interactions, ids: Any) -> Interactions:
     Raises:
         InputError: Unknown or already forgotten items.
     """
-    rows = as_ids(ids, "item")
+    rows = data.plain_ids("item", ids)
     check_entities(data, rows, "item")
     alive = data.alive_items.clone()
     alive[rows] = False
@@ -83,7 +83,7 @@ def remove_pairs(data: Interactions, pairs: Any) -> Interactions:
     Raises:
         InputError: Interactions that are not there.
     """
-    rows = as_ids(pairs, "interaction")
+    rows = data.resolved(DeletionRequest.interactions(pairs)).ids("interaction")
     outside = (rows[:, 0] >= data.num_users) | (rows[:, 1] >= data.num_items)
     if bool(outside.any()):
         raise InputError(
@@ -143,7 +143,7 @@ def remove_modality(data: Interactions, name: str, ids: Any) -> Interactions:
         >>> remove_modality(data, "image", [1]).features["image"].view(-1).tolist()
         [1.0, nan]
     """
-    rows = as_ids(ids, "item")
+    rows = data.plain_ids("item", ids)
     check_modality(data, name, rows)
     gone = torch.zeros_like(data.alive_items)
     gone[rows] = True

@@ -31,17 +31,17 @@ def random_users(data: Interactions, size: int | float, *, seed: int = 0) -> Del
         >>> random_users(data, 2, seed=0).summary()
         '2 users'
     """
-    return DeletionRequest.users(_draw(torch.unique(data.splits["train"][:, 0]), size, "users", seed))
+    return DeletionRequest.users(ids=_draw(torch.unique(data.splits["train"][:, 0]), size, "users", seed))
 
 
 def random_items(data: Interactions, size: int | float, *, seed: int = 0) -> DeletionRequest:
     """Uniformly random items with at least one training interaction; see :func:`random_users`."""
-    return DeletionRequest.items(_draw(torch.unique(data.splits["train"][:, 1]), size, "items", seed))
+    return DeletionRequest.items(ids=_draw(torch.unique(data.splits["train"][:, 1]), size, "items", seed))
 
 
 def random_interactions(data: Interactions, size: int | float, *, seed: int = 0) -> DeletionRequest:
     """Uniformly random training interactions; see :func:`random_users`."""
-    return DeletionRequest.interactions(_draw(data.splits["train"], size, "training interactions", seed))
+    return DeletionRequest.interactions(ids=_draw(data.splits["train"], size, "training interactions", seed))
 
 
 def _draw(rows: Tensor, size: int | float, what: str, seed: int) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor
 from graphforget import seed as seeds
 from graphforget.attacks.recommendation import matched_strangers
 from graphforget.interactions import Interactions, Positives, remove_pairs
-from graphforget.requests import ForgetSplit
+from graphforget.requests import ForgetSplit, as_positions
 
 AUDIENCE = 5000  # users whose lists are compared between models; of more, these are drawn
 PAIRS = 4000  # deleted pairs, and non-members of each sort, that are asked about; of more, these are drawn
@@ -41,7 +41,7 @@ def reingested(split: ForgetSplit) -> Interactions:
     """
     if split.unlinked_data is not split.data or not len(split.removed):
         return split.unlinked_data
-    return remove_pairs(split.data, split.removed)
+    return remove_pairs(split.data, as_positions(split.removed))
 
 
 @dataclass(frozen=True, eq=False)

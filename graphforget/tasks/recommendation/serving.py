@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions
 from graphforget.metrics.utility import top_items
-from graphforget.requests import show_ids
 from graphforget.tasks.recommendation.ranking import Scorer, blocks_of, scorer
 
 
@@ -46,7 +45,7 @@ def recommend(
         task: The recommendation task.
         model: The model.
         data: The data that it is served on.
-        user_id: [n] users.
+        user_id: [n] users, in the order of the lists; ``data.user_ids(names)`` finds those that have names.
         top_k: Length of the lists.
         deny: What must not be served, by kind; ``result.serving.deny`` for a result.
 
@@ -63,10 +62,7 @@ def recommend(
         >>> lists.shape, bool(torch.isin(lists, result.serving.deny["item"]).any())
         (torch.Size([2, 18]), False)
     """
-    users = torch.as_tensor(user_id, dtype=torch.long).view(-1)
-    unknown = users[(users < 0) | (users >= data.num_users)]
-    if len(unknown):
-        raise InputError(f"unknown users {show_ids(unknown)}: '{data.name}' has users 0 to {data.num_users - 1}.")
+    users = data.own_names("user").listed(user_id)
     if top_k < 1:
         raise InputError(f"top_k must be at least 1, got {top_k}.")
     score = denied(scorer(model, data, lambda device: task.context(data, device)), deny or {})

@@ -8,7 +8,7 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions, remove_items, remove_modality, remove_pairs, remove_users
 from graphforget.interactions.edit import check_entities, check_modality
-from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, show_ids
+from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, as_positions, show_ids
 
 
 def split_interactions(data: Interactions, request: DeletionRequest, *, propagates: bool) -> ForgetSplit:
@@ -23,6 +23,7 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
     Raises:
         InputError: Unknown or already forgotten ids, an unknown modality, or nothing left to retain.
     """
+    request = data.resolved(request)
     users, items = request.ids("user"), request.ids("item")
     check_entities(data, users, "user")
     check_entities(data, items, "item")
@@ -45,19 +46,19 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
 
     def without_content(result: Interactions) -> Interactions:
         for name, named in content.items():
-            result = remove_modality(result, name, named) if len(named) else result
+            result = remove_modality(result, name, as_positions(named)) if len(named) else result
         return result
 
     def forget(lineage: Lineage) -> Interactions:
         result = without_content(data)
-        result = remove_pairs(result, pairs) if len(pairs) else result
-        result = remove_users(result, users) if len(users) else result
-        result = remove_items(result, items) if len(items) else result
+        result = remove_pairs(result, as_positions(pairs)) if len(pairs) else result
+        result = remove_users(result, as_positions(users)) if len(users) else result
+        result = remove_items(result, as_positions(items)) if len(items) else result
         return result.with_lineage(lineage)
 
     def unlink() -> Interactions:
         result = without_content(data)
-        return remove_pairs(result, removed) if len(removed) else result
+        return remove_pairs(result, as_positions(removed)) if len(removed) else result
 
     deny = {kind: ids for kind, ids in (("user", users), ("item", items)) if len(ids)}
     return ForgetSplit(

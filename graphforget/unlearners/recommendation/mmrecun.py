@@ -13,7 +13,7 @@ from graphforget.base import Batch, Outcome, Run, Tags, Unlearner
 from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions, remove_pairs
 from graphforget.metrics.utility import top_items
-from graphforget.requests import View
+from graphforget.requests import View, as_positions
 from graphforget.tasks import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.steps import descend, make_adam
@@ -186,7 +186,7 @@ def forget_recall(task: Recommendation, model: nn.Module, data: Interactions, re
     Returns:
         The share; NaN without any.
     """
-    unlinked, hits = remove_pairs(data, removed), 0
+    unlinked, hits = remove_pairs(data, as_positions(removed)), 0
     positives = task.context(unlinked).positives
     users, row = torch.unique(removed[:, 0], return_inverse=True)
     for start in range(0, len(users), _USERS):
