@@ -435,7 +435,7 @@ class DeletionRequest:
             if not isinstance(said := entry.get("positions", False), bool):
                 raise InputError(f"'positions' of target {position} must be true or false, got {said!r}.")
             kind = cast(Kind, entry["kind"])
-            targets.append(Target(kind, entry.get("ids"), lists[0], entry.get("name"), lists[1], said, lists[2]))
+            targets.append(Target(kind, entry.get("ids"), lists[0], entry.get("name"), lists[1], said, lists[2]))  # type: ignore[arg-type]
         return cls(tuple(targets), str(content.get("note", "")))
 
     @classmethod
