@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from graphforget.base.memo import shared
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, Lineage, show_ids
 
@@ -118,12 +119,12 @@ class TensorData:
     def digest(self) -> str:
         """Content digest (sha256)."""
         # x and y may share memory with the caller's tensors: the version tells whether they were written to since.
-        versions = (self.x._version, self.y._version)
-        memo: tuple[Any, str] | None = self.__dict__.get("_digest")
-        if memo is None or memo[0] != versions:
-            memo = (versions, content_digest(self.x, self.y, dict(self.splits), self.alive, self.num_classes))
-            self.__dict__["_digest"] = memo
-        return memo[1]
+        return shared.get(
+            self,
+            "digest",
+            (self.x, self.y),
+            lambda: content_digest(self.x, self.y, dict(self.splits), self.alive, self.num_classes),
+        )
 
     def without(self, ids: Tensor, lineage: Lineage | None) -> TensorData:
         """The same slots with ``ids`` emptied: inputs NaN (0 where they are integers), labels -1, out of every split."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch
+from graphforget.base.memo import shared
 from graphforget.base.model import is_message_passing, message_passing_steps
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
-from graphforget.models.gnn.accelerate.memo import features as sparse_features
-from graphforget.models.gnn.accelerate.memo import remember
+from graphforget.models.gnn.accelerate.inputs import features as sparse_features
 
 
 @dataclass(eq=False)
@@ -136,7 +136,7 @@ def check_reach(model: nn.Module, num_hops: int, undirected: bool) -> None:
 def _features_of(x: Tensor) -> Tensor | SparseGraph:
     """Sparse where most entries are zero, and kept with the tensor: edge deletions share it."""
     if x.layout == torch.sparse_csr:
-        return remember(x, "features", (), lambda: SparseGraph.from_csr(x))
+        return shared.get(x, "features", (), lambda: SparseGraph.from_csr(x))
     found = sparse_features(x, is_input=True)
     return x if found is None else found
 

@@ -8,6 +8,7 @@ import io
 import subprocess
 import sys
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -19,10 +20,11 @@ from torch_geometric.data import Data
 
 import graphforget
 from graphforget import DeletionRequest, InputError
+from graphforget.base.memo import shared
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.backends import reference
 from graphforget.models.gnn.accelerate import accelerate, undo
-from graphforget.models.gnn.accelerate import memo as kept
+from graphforget.models.gnn.accelerate.inputs import edge_index_of
 from graphforget.tasks import NodeClassification
 
 N, F = 12, 7
@@ -264,10 +266,10 @@ def test_calls_without_a_kernel_take_pygs_path():
     }.items():
         ours, theirs = pair(name, torch.float32)
         assert torch.equal(call(ours), call(theirs))
-        assert id(edges) not in kept._STORE
+        assert id(edges) not in shared._slots
     ours, theirs = pair("gcn", torch.float32)
     hooked(ours, "register_message_forward_hook"), hooked(theirs, "register_message_forward_hook")  # after the fact
-    assert torch.equal(ours(x, edges), theirs(x, edges)) and id(edges) not in kept._STORE
+    assert torch.equal(ours(x, edges), theirs(x, edges)) and id(edges) not in shared._slots
 
 
 def csr(edges):
@@ -340,24 +342,35 @@ def test_tensors_edited_in_place_are_read_anew(name):
 def test_what_is_kept_goes_with_the_tensor():
     ours, _ = pair("gcn")
     gc.collect()
-    before = len(kept._STORE)
+    before = len(shared)
     x, edges = features(share=0.1), graphs()["loops"]
     ours(x, edges).sum().backward()
-    assert len(kept._STORE) == before + 2
-    assert isinstance(kept.recall(x, "features"), SparseGraph)
+    assert len(shared) == before + 2
+    assert isinstance(shared.peek(x, "features"), SparseGraph)
     del x, edges
     gc.collect()
-    assert len(kept._STORE) == before
+    assert len(shared) == before
+
+
+def test_a_sparse_graph_that_was_given_goes_when_nobody_holds_it():
+    ours, _ = pair("gcn")
+    graph, x = SparseGraph.from_edge_index(graphs()["loops"], N), SparseGraph.from_dense(features(share=0.1))
+    ours(x, graph).sum().backward()
+    left = [weakref.ref(graph), weakref.ref(x)]
+    before = len(shared)
+    del graph, x
+    gc.collect()
+    assert [ref() for ref in left] == [None, None] and len(shared) == before - 4  # both, and the tensors made of them
 
 
 def test_hidden_activations_are_not_sorted_out_in_evaluation():
     model = accelerate(pyg.GCN(F, 5, 2, 4)).eval()
     x, edges = features(torch.float32, 0.1), graphs()["loops"]
     gc.collect()
-    before = len(kept._STORE)
+    before = len(shared)
     with torch.no_grad():
         model(x, edges)
-    assert len(kept._STORE) == before + 2  # x and edges
+    assert len(shared) == before + 2  # x and edges
 
 
 def test_inference_mode_first_and_training_after():
@@ -399,7 +412,7 @@ def test_a_sparse_graph_and_sparse_features_may_be_given():
     graph, sparse = SparseGraph.from_edge_index(edges, N), SparseGraph.from_dense(x)
     assert torch.allclose(net(x, graph), expected, atol=1e-6)
     assert torch.allclose(net(sparse, edge_index=graph), expected, atol=1e-6)
-    assert kept.edge_index_of(graph) is kept.edge_index_of(graph)
+    assert edge_index_of(graph) is edge_index_of(graph)
     with pytest.raises(InputError, match="without weights"):
         net(x, graph.gcn_norm())
 

@@ -1,7 +1,7 @@
 """``accelerate``: a user's PyG model on our kernels, with its own parameters, outputs and gradients.
 
 Layers whose class is known are given a subclass of it with another ``forward``; everything else about the model stays. What is
-derived from a graph is kept with its ``edge_index`` (:mod:`graphforget.models.gnn.accelerate.memo`), never in the model.
+derived from a graph is kept with its ``edge_index`` (:mod:`graphforget.models.gnn.accelerate.inputs`), never in the model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graphforget.base.capabilities import acceleration_of, accepts_sparse
 from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.backends import check_backend
-from graphforget.models.gnn.accelerate.memo import dense_of, edge_index_of, features
+from graphforget.models.gnn.accelerate.inputs import dense_of, edge_index_of, features
 
 M = TypeVar("M", bound=nn.Module)
 

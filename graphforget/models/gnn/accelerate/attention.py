@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from torch_geometric import nn as pyg
 from torch_geometric.utils import add_self_loops, remove_self_loops
 
+from graphforget.base.memo import shared
 from graphforget.kernels import edge_scores, edge_softmax, spmm
 from graphforget.kernels.attention import gat_aggregate
 from graphforget.models.gnn.accelerate.helped import Helped, apply, plus
-from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, remember
+from graphforget.models.gnn.accelerate.inputs import Structure, compile_edges
 
 
 class GATConv(Helped, pyg.GATConv):
@@ -58,7 +59,7 @@ class GATConv(Helped, pyg.GATConv):
             looped, _ = add_self_loops(looped, num_nodes=min(num_targets, num_sources))
             return compile_edges(looped, num_targets, num_sources, self.flow)
 
-        return remember(edge_index, ("attention", num_targets, num_sources, self.flow), (), make)
+        return shared.get(edge_index, ("attention", num_targets, num_sources, self.flow), (), make)
 
     def _aggregate(self, edges: Structure, x: Tensor, source: Tensor, target: Tensor) -> Tensor:
         graph = edges.graph

@@ -13,8 +13,9 @@ from torch_geometric.nn import dense
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from graphforget import kernels
+from graphforget.base.memo import shared
 from graphforget.kernels import SparseGraph
-from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, features, remember, structure
+from graphforget.models.gnn.accelerate.inputs import Structure, compile_edges, features, structure
 
 SUM = frozenset({"add", "sum"})
 # Not the maximum: PyG shares its gradient among equal values (zeros after a ReLU), the kernels give it to one of them.
@@ -89,7 +90,7 @@ class Helped:
 
         def edges() -> Structure:
             # Which edges there are does not depend on the weights.
-            return remember(edge_index, ("edges", *key), (), lambda: compile_edges(norm()[0], num_nodes, num_nodes, flow))
+            return shared.get(edge_index, ("edges", *key), (), lambda: compile_edges(norm()[0], num_nodes, num_nodes, flow))
 
         def whole() -> tuple[Structure, Tensor, SparseGraph]:
             weight = norm()[1]
@@ -97,7 +98,7 @@ class Helped:
 
         if edge_weight is not None and edge_weight.requires_grad:
             return whole()
-        return remember(edge_index, ("norm", *key, improved, dtype), (edge_weight,), whole)
+        return shared.get(edge_index, ("norm", *key, improved, dtype), (edge_weight,), whole)
 
 
 # ---- linear maps ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric import nn as pyg
 
+from graphforget.base.memo import shared
 from graphforget.kernels import SparseGraph, spmm
 from graphforget.models.gnn.accelerate.attention import GATConv
 from graphforget.models.gnn.accelerate.helped import (
@@ -25,7 +26,7 @@ from graphforget.models.gnn.accelerate.helped import (
     propagate_then,
     widens,
 )
-from graphforget.models.gnn.accelerate.memo import Structure, compile_edges, remember
+from graphforget.models.gnn.accelerate.inputs import Structure, compile_edges
 from graphforget.models.gnn.accelerate.relations import FastRGCNConv, RGCNConv
 
 
@@ -132,7 +133,9 @@ class SGConv(Helped, pyg.SGConv):
             constant = not x.requires_grad and (edge_weight is None or not edge_weight.requires_grad)
             if self.cached and constant:
                 return self.lin(
-                    remember(edge_index, ("sgc", self.K, self.add_self_loops, self.flow), (x, edge_weight), lambda: propagate(x))
+                    shared.get(
+                        edge_index, ("sgc", self.K, self.add_self_loops, self.flow), (x, edge_weight), lambda: propagate(x)
+                    )
                 )
             return propagate_then(self.lin, propagate, x)
 
@@ -223,7 +226,7 @@ class ChebConv(Helped, pyg.ChebConv):
 
         if edge_weight is not None and edge_weight.requires_grad:
             return make()
-        return remember(edge_index, key, (edge_weight,), make)
+        return shared.get(edge_index, key, (edge_weight,), make)
 
 
 # ---- pieces ---------------------------------------------------------------------------------------------------
@@ -237,7 +240,7 @@ def weighted(edges: Structure, edge_index: Tensor, edge_weight: Tensor | None) -
     if edge_weight is None or edge_weight.requires_grad:
         return edges.weighted(edge_weight)
     key = ("weighted", edges.graph.shape, id(edges))
-    return remember(edge_index, key, (edge_weight,), lambda: edges.weighted(edge_weight))
+    return shared.get(edge_index, key, (edge_weight,), lambda: edges.weighted(edge_weight))
 
 
 def aggregate_then(lin: Any, graph: SparseGraph, x: Tensor, aggr: str) -> Tensor:

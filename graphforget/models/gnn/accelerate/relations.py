@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch_geometric import nn as pyg
 
+from graphforget.base.memo import shared
 from graphforget.kernels import SparseGraph
 from graphforget.models.gnn.accelerate.helped import SUM, Helped, plus
-from graphforget.models.gnn.accelerate.memo import compile_edges, features, remember
+from graphforget.models.gnn.accelerate.inputs import compile_edges, features
 from graphforget.models.gnn.rgcn import relation_weights, relational_sum, root_term
 
 
@@ -33,7 +34,7 @@ class _Relational(Helped):
                 parts = [edge_index[:, edge_type == r] for r in range(self.num_relations)]
                 return [compile_edges(part, count, count, flow).graph for part in parts]
 
-            graphs = remember(edge_index, ("relations", count, self.num_relations, flow), (edge_type,), make)
+            graphs = shared.get(edge_index, ("relations", count, self.num_relations, flow), (edge_type,), make)
             sparse = None if x is None else features(x)
             rows = x if sparse is None else sparse
             weight = relation_weights(self.weight, self.comp if self.num_bases is not None else None)
