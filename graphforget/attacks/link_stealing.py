@@ -12,6 +12,7 @@ from torch import Tensor
 from graphforget.base.attack import AttackRecord
 from graphforget.exceptions import InputError
 from graphforget.metrics.ranks import auc
+from graphforget.requests.keys import first_of_each, row_keys, smaller_first
 
 __all__ = ["DISTANCES", "link_stealing_attack", "matched_non_edges", "pair_distances"]
 
@@ -83,7 +84,7 @@ def matched_non_edges(pairs: Tensor, edges: Tensor, degrees: Tensor, *, seed: in
     generator = torch.Generator().manual_seed(seed)
 
     def key(both: Tensor) -> Tensor:
-        return both.amin(1) * num_nodes + both.amax(1)
+        return row_keys(smaller_first(both), (num_nodes, num_nodes))
 
     taken = key(edges).unique()
     jitter = torch.randperm(num_nodes, generator=generator)
@@ -102,10 +103,7 @@ def matched_non_edges(pairs: Tensor, edges: Tensor, degrees: Tensor, *, seed: in
         draw = order[(place[pairs[open_rows]] + offset).clamp(0, order.numel() - 1)]
         keys = key(draw)
         # The first row that draws a pair keeps it; later rows draw again.
-        first = torch.full((keys.numel(),), keys.numel())
-        _, inverse = keys.unique(return_inverse=True)
-        first.scatter_reduce_(0, inverse, torch.arange(keys.numel()), "amin")
-        good = (draw[:, 0] != draw[:, 1]) & ~torch.isin(keys, taken) & (first[inverse] == torch.arange(keys.numel()))
+        good = (draw[:, 0] != draw[:, 1]) & ~torch.isin(keys, taken) & first_of_each(keys)
         result[open_rows[good]] = draw[good].sort(1).values
         taken = torch.cat([taken, keys[good]])
         open_rows = open_rows[~good]

@@ -15,6 +15,7 @@ from graphforget.base.attack import AttackRecord
 from graphforget.exceptions import InputError
 from graphforget.metrics.ranks import threshold_at_fpr
 from graphforget.metrics.recommendation import placements
+from graphforget.requests.keys import row_keys, sizes_of
 
 __all__ = ["matched_strangers", "same_entity_attack", "taker_probe"]
 
@@ -70,7 +71,8 @@ def matched_strangers(
     place = torch.searchsorted(activity[order].contiguous(), activity[pairs[:, column]], right=False)
     last = torch.searchsorted(activity[order].contiguous(), activity[pairs[:, column]], right=True)
     place = place + (torch.rand(len(pairs), generator=generator) * (last - place)).long()
-    keys = torch.unique(known[:, 0] * num_items + known[:, 1])
+    sizes = (max(len(activity), sizes_of(known, pairs)[0]), num_items)
+    keys = torch.unique(row_keys(known, sizes))
     found, open_ = pairs.clone(), torch.ones(len(pairs), dtype=torch.bool)
     for round_ in range(_ROUNDS):
         rows = open_.nonzero().view(-1)
@@ -83,7 +85,7 @@ def matched_strangers(
             where = place[rows] + torch.randint(-reach, reach + 1, (len(rows),), generator=generator)
         tried = pairs[rows]
         tried[:, column] = order[where.clamp(0, len(order) - 1)]
-        free = ~torch.isin(tried[:, 0] * num_items + tried[:, 1], keys)
+        free = ~torch.isin(row_keys(tried, sizes), keys)
         found[rows[free]] = tried[free]
         open_[rows[free]] = False
     return found[~open_]

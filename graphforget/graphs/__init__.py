@@ -3,28 +3,27 @@
 from graphforget.graphs.convert import as_graph, to_networkx, to_pyg, to_scipy
 from graphforget.graphs.convert_sparse import as_sparse, sparse_to_dgl, sparse_to_pyg, sparse_to_scipy, sparse_to_torch
 from graphforget.graphs.data import GraphData
+from graphforget.graphs.edge_index import both_directions
 from graphforget.graphs.edge_rules import EdgeRule, KNNRule
 from graphforget.graphs.edit import compact, remove_edges, remove_features, remove_nodes
 from graphforget.graphs.features import take_rows
-from graphforget.graphs.pairs import both_directions, canonical_pairs, pair_keys
-from graphforget.graphs.region import Subgraph, hop_distance, induced_subgraph, k_hop
-from graphforget.graphs.subgraph import Part, take_part
+from graphforget.graphs.hops import hop_distance, k_hop
+from graphforget.graphs.part import Part
+from graphforget.graphs.subgraph import InducedSubgraph, induced_subgraph, take_part
 
 __all__ = [
     "EdgeRule",
     "GraphData",
+    "InducedSubgraph",
     "KNNRule",
     "Part",
-    "Subgraph",
     "as_graph",
     "as_sparse",
     "both_directions",
-    "canonical_pairs",
     "compact",
     "hop_distance",
     "induced_subgraph",
     "k_hop",
-    "pair_keys",
     "remove_edges",
     "remove_features",
     "remove_nodes",

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
-from graphforget.graphs.edge_lookup import Kept, contains
+from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.edge_lookup import EdgeLookup
 from graphforget.graphs.edge_rules import EdgeRule
 from graphforget.graphs.features import as_features, plain
-from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
-from graphforget.graphs.subgraph import Part
+from graphforget.graphs.part import Part
 from graphforget.kernels import SparseGraph
 from graphforget.requests import Lineage, show_ids
+from graphforget.requests.keys import canonical_pairs, column_keys, contains, difference, key_rows, row_keys
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,40 +156,43 @@ class GraphData:
         )
 
     @property
-    def kept(self) -> Kept:
+    def lookup(self) -> EdgeLookup:
         """What is derived from the edges, kept until ``edge_index`` is written to in place."""
-        memo: tuple[int, Kept] | None = self.__dict__.get("_kept")
+        memo: tuple[int, EdgeLookup] | None = self.__dict__.get("_lookup")
         if memo is None or memo[0] != self.edge_index._version:
-            memo = (self.edge_index._version, Kept(self.edge_index, self.num_nodes, self.undirected, self.part))
-            self.__dict__["_kept"] = memo
+            memo = (self.edge_index._version, EdgeLookup(self.edge_index, self.num_nodes, self.undirected, self.part))
+            self.__dict__["_lookup"] = memo
         return memo[1]
 
-    def share_kept(self, other: GraphData) -> None:
+    def share_lookup(self, other: GraphData) -> None:
         """Take over what another container keeps of the very same edges; ``self`` is the whole of ``other`` read as a part."""
         assert self.part is not None and self.edge_index is other.edge_index
-        self.__dict__["_kept"] = (self.edge_index._version, other.kept.in_part(self.part))
+        self.__dict__["_lookup"] = (self.edge_index._version, other.lookup.in_part(self.part))
 
     def pairs(self) -> Tensor:
         """The edges as example ids, [m, 2]: unique, sorted, u < v where undirected. Self-loops are no examples.
 
         Of a part, those between core nodes.
         """
-        return self.kept.examples
+        return self.lookup.examples
+
+    def keys(self, pairs: Tensor) -> Tensor:
+        """One integer per pair of nodes [n, 2], see :mod:`graphforget.requests.keys`; [n]."""
+        return row_keys(pairs, (self.num_nodes, self.num_nodes))
 
     @property
     def neighbours(self) -> tuple[Tensor, Tensor]:
         """CSR of the graph read in both directions: ``rowptr`` [N + 1] and ``col``, without duplicates."""
-        return self.kept.adjacent.rowptr, self.kept.adjacent.col
+        return self.lookup.adjacent.rowptr, self.lookup.adjacent.col
 
     @property
     def incoming(self) -> SparseGraph:
         """Where messages come from: row i holds the sources of the entries that point to node i."""
-        return self.kept.incoming
+        return self.lookup.incoming
 
     def connected(self, pairs: Tensor) -> Tensor:
         """Which pairs [n, 2] an edge connects, in either direction, [n] bool; the work follows the pairs."""
-        there, back = pair_keys(pairs, self.num_nodes), pair_keys(pairs.flip(1), self.num_nodes)
-        return contains(self.kept.keys, there) | contains(self.kept.keys, back)
+        return contains(self.lookup.keys, self.keys(pairs)) | contains(self.lookup.keys, self.keys(pairs.flip(1)))
 
     def with_lineage(self, lineage: Lineage | None) -> GraphData:
         """The same graph with another history."""
@@ -241,10 +245,10 @@ def _edges(edge_index: Any, num_nodes: int, alive: Tensor) -> Tensor:
 
 
 def _direction(edge_index: Tensor, num_nodes: int, undirected: bool | None) -> bool:
-    forward = torch.unique(pair_keys(edge_index.t(), num_nodes))
-    lonely = forward[~torch.isin(forward, pair_keys(edge_index.flip(0).t(), num_nodes))]
+    sizes = (num_nodes, num_nodes)
+    lonely = difference(torch.unique(column_keys(edge_index, sizes)), column_keys(edge_index.flip(0), sizes))
     if undirected and len(lonely):
-        rows = torch.stack([lonely // num_nodes, lonely % num_nodes], 1)
+        rows = key_rows(lonely, sizes)
         raise InputError(
             f"undirected=True, but edges {show_ids(rows)} lack their reverse: list both directions "
             f"(torch_geometric.utils.to_undirected), or give undirected=False."
@@ -316,10 +320,11 @@ def _disjoint_pairs(splits: dict[str, Tensor], edge_index: Tensor, undirected: b
         raise InputError(
             "splits has pairs under 'train', but the training pairs of a link task are the edges themselves: leave 'train' out."
         )
-    seen = pair_keys(canonical_pairs(edge_index.t(), undirected, num_nodes), num_nodes)
+    sizes = (num_nodes, num_nodes)
+    seen = row_keys(canonical_pairs(edge_index.t(), undirected, num_nodes), sizes)
     where = "the training edges (edge_index)"
     for part in sorted(splits, key=lambda name: (name.endswith("_neg"), name)):
-        keys = pair_keys(splits[part], num_nodes)
+        keys = row_keys(splits[part], sizes)
         twice = splits[part][torch.isin(keys, seen)]
         if len(twice):
             raise InputError(f"pairs {show_ids(twice)} of split '{part}' are also in {where}: splits must not overlap.")

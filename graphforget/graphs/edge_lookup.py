@@ -7,20 +7,18 @@ for what it touches and not for the graph.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from graphforget.graphs.pairs import ascending, canonical_pairs, neighbour_lists, pair_keys, unpaired
+from graphforget.graphs.edge_index import neighbour_lists
+from graphforget.graphs.part import Part
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.csr import offsets, spans
-
-if TYPE_CHECKING:
-    from graphforget.graphs.subgraph import Part
+from graphforget.requests.keys import ascending, canonical_pairs, column_keys, key_columns, row_keys
 
 
-class Kept:
+class EdgeLookup:
     """Structures derived from ``edge_index``, each made when first asked for.
 
     Args:
@@ -32,12 +30,13 @@ class Kept:
 
     def __init__(self, edge_index: Tensor, num_nodes: int, undirected: bool, part: Part | None = None) -> None:
         self.edge_index, self.num_nodes, self.undirected, self.part = edge_index, num_nodes, undirected, part
+        self._sizes = (num_nodes, num_nodes)
         # A part of an undirected graph lacks the reverse of some entries.
         self.symmetric = undirected and (part is None or part.whole)
 
-    def in_part(self, part: Part) -> Kept:
+    def in_part(self, part: Part) -> EdgeLookup:
         """The same structures for the whole graph read as a part."""
-        other = Kept(self.edge_index, self.num_nodes, self.undirected, part)
+        other = EdgeLookup(self.edge_index, self.num_nodes, self.undirected, part)
         for name, value in self.__dict__.items():
             if name not in ("part", "examples", "example_keys"):
                 other.__dict__[name] = value
@@ -45,7 +44,7 @@ class Kept:
 
     @cached_property
     def _raw(self) -> Tensor:
-        return pair_keys(self.edge_index.t(), self.num_nodes)
+        return column_keys(self.edge_index, self._sizes)
 
     @cached_property
     def in_order(self) -> bool:
@@ -85,7 +84,7 @@ class Kept:
     @cached_property
     def example_keys(self) -> Tensor:
         """Keys of :attr:`examples`, ascending, [m]."""
-        return pair_keys(self.examples, self.num_nodes)
+        return row_keys(self.examples, self._sizes)
 
     @cached_property
     def adjacent(self) -> SparseGraph:
@@ -99,7 +98,7 @@ class Kept:
         """Rows are targets, columns sources: where messages come from. Copies of an edge stay."""
         if self.simple and self.symmetric:
             return self._by_source
-        target, source = unpaired(ascending(pair_keys(self.edge_index.flip(0).t(), self.num_nodes)), self.num_nodes)
+        target, source = key_columns(ascending(column_keys(self.edge_index.flip(0), self._sizes)), self._sizes)
         return SparseGraph(offsets(torch.bincount(target, minlength=self.num_nodes)), source)
 
     @cached_property
@@ -120,18 +119,10 @@ class Kept:
         """``target * N + source`` of every entry of :attr:`incoming`, ascending, [E]."""
         if self.simple and self.symmetric:
             return self.keys
-        return self.incoming.row.long() * self.num_nodes + self.incoming.col
+        return column_keys((self.incoming.row, self.incoming.col), self._sizes)
 
 
 def places(ordered: Tensor, keys: Tensor) -> Tensor:
     """Positions of all copies of some keys among ascending ones."""
     first = torch.searchsorted(ordered, keys)
     return spans(first, offsets(torch.searchsorted(ordered, keys, right=True) - first))
-
-
-def contains(ordered: Tensor, keys: Tensor) -> Tensor:
-    """Which keys are among the ascending ones, [n] bool; the work follows the keys asked for."""
-    if not len(ordered):
-        return torch.zeros(keys.shape, dtype=torch.bool)
-    at = torch.searchsorted(ordered, keys).clamp(max=len(ordered) - 1)
-    return ordered[at] == keys

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.graphs.edge_index import both_directions
 from graphforget.graphs.features import is_sparse
-from graphforget.graphs.pairs import both_directions
 
 _CHUNK = 1024
 _GRID = 2.0**40  # steps between 0 and the largest possible squared distance; times the number of nodes it fits 63 bits

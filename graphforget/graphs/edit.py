@@ -16,11 +16,12 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
-from graphforget.graphs.edge_lookup import contains, places
+from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.edge_lookup import places
 from graphforget.graphs.features import empty_rows, zero_entries
-from graphforget.graphs.pairs import canonical_pairs, pair_keys, sorted_edges
-from graphforget.graphs.region import induced_subgraph
+from graphforget.graphs.subgraph import induced_subgraph
 from graphforget.requests import as_ids, show_ids
+from graphforget.requests.keys import canonical_pairs, contains
 
 
 def remove_edges(data: GraphData, pairs: Any) -> GraphData:
@@ -45,24 +46,24 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
         )
     asked = as_ids(pairs, "edge")
     _known(data, torch.unique(asked))
-    rows, kept, splits = canonical_pairs(asked, data.undirected, data.num_nodes), data.kept, dict(data.splits)
-    keys = pair_keys(rows, data.num_nodes)
-    both = torch.cat([keys, pair_keys(rows.flip(1), data.num_nodes)]) if data.undirected else keys
-    known = contains(kept.keys, both).view(-1, len(keys)).any(0)
+    rows, lookup, splits = canonical_pairs(asked, data.undirected, data.num_nodes), data.lookup, dict(data.splits)
+    keys = data.keys(rows)
+    both = torch.cat([keys, data.keys(rows.flip(1))]) if data.undirected else keys
+    known = contains(lookup.keys, both).view(-1, len(keys)).any(0)
     for part, held in data.splits.items():
         if held.dim() == 2 and not part.endswith("_neg"):
-            of_split = pair_keys(held, data.num_nodes)
+            of_split = data.keys(held)
             splits[part] = held[~contains(keys, of_split)]
             known |= torch.isin(keys, of_split)
     if data.part is not None and data.part.pairs is not None:
-        known |= torch.isin(keys, pair_keys(data.part.pairs, data.num_nodes))
+        known |= torch.isin(keys, data.keys(data.part.pairs))
     if not bool(known.all()):
         raise InputError(f"unknown edges {show_ids(rows[~known])}: they are not in the graph.")
-    if not kept.in_order:  # written to in place since: what follows counts on the order
+    if not lookup.in_order:  # written to in place since: what follows counts on the order
         data = replace(data, edge_index=sorted_edges(data.edge_index, data.num_nodes))
     keep = torch.ones(data.edge_index.size(1), dtype=torch.bool)
-    keep[places(kept.keys, torch.unique(both))] = False
-    return replace(data, splits=splits, **_without(data, keep, lambda pairs: ~contains(keys, pair_keys(pairs, data.num_nodes))))
+    keep[places(lookup.keys, torch.unique(both))] = False
+    return replace(data, splits=splits, **_without(data, keep, lambda pairs: ~contains(keys, data.keys(pairs))))
 
 
 def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> GraphData:

@@ -15,7 +15,7 @@ from torch import Tensor
 from graphforget import seed as seeds
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
-from graphforget.graphs.region import k_hop
+from graphforget.graphs.hops import k_hop
 from graphforget.requests import DeletionRequest
 
 

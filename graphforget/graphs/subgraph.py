@@ -1,57 +1,28 @@
-"""A part of a graph: a few nodes, what their outputs are computed from, and nothing else.
+"""Parts of a graph as graphs of their own: what some outputs are computed from (a part), or some nodes and no others (induced).
 
 What a deletion changes lies within L hops of its ends, L being the number of message-passing layers; computing those rows exactly
-reads what lies within L hops of *them*, 2L in all. A part holds just that, re-indexed, with the degrees of the whole graph, so
-that a model gives the same outputs and the same gradients on its core rows as on the whole graph. The work follows the part.
+reads what lies within L hops of *them*, 2L in all. :func:`take_part` takes just that, re-indexed, with the degrees of the whole
+graph, so that a model gives the same outputs and the same gradients on its core rows as on the whole graph. The work follows the
+part. :func:`induced_subgraph` looks at every edge, knows no degrees but its own, and serves any model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.graphs.data import GraphData
+from graphforget.graphs.edge_index import sorted_edges
 from graphforget.graphs.features import take_rows
-from graphforget.graphs.pairs import canonical_pairs, distinct, sorted_edges
+from graphforget.graphs.hops import node_ids
+from graphforget.graphs.part import Part
 from graphforget.kernels.sampling import Expansion, expand
-
-if TYPE_CHECKING:
-    from graphforget.graphs.data import GraphData
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What makes a :class:`~graphforget.graphs.GraphData` a part of a larger graph. Slots are numbered 0 to n - 1.
-
-    Attributes:
-        ids: Id that every slot has in the whole graph, [n] int64, ascending.
-        core: [n] bool: slots whose rows a model computes as in the whole graph, and which may be read as examples. The others
-            are there to be read from.
-        degree: In-degree of every slot in the whole graph, [n] int64, copies and self-loops counted.
-        num_nodes: Number of id slots of the whole graph.
-        num_entries: Number of edge entries of the whole graph.
-        pairs: Examples of a link task that the entries of the part do not list (those of sampled rows), [m, 2] slots, or None.
-        whole: Whether every node and every entry of the graph is there, slots and ids being the same numbers.
-    """
-
-    ids: Tensor
-    core: Tensor
-    degree: Tensor
-    num_nodes: int
-    num_entries: int
-    pairs: Tensor | None = None
-    whole: bool = False
-
-    def slots(self, ids: Tensor) -> Tensor:
-        """Slots of ids of the whole graph, any shape; -1 where an id is not in the part."""
-        if self.whole:
-            return ids
-        at = torch.searchsorted(self.ids, ids.contiguous()).clamp(max=len(self.ids) - 1)
-        return torch.where(self.ids[at] == ids, at, -1)
+from graphforget.requests.keys import canonical_pairs, distinct
 
 
 def take_part(
@@ -96,7 +67,6 @@ def take_part(
         InputError: No node to read, unknown nodes, or a bad number of hops or fan-out.
 
     Example:
-        >>> from graphforget.graphs import GraphData
         >>> path = GraphData.create(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]]), 5)
         >>> small = take_part(path, torch.tensor([4]), hops=2)
         >>> small.part.ids.tolist(), small.edge_index.tolist(), small.part.degree.tolist()
@@ -177,7 +147,7 @@ def _whole(data: GraphData, core: Tensor) -> GraphData:
     part = Part(ids, is_core, graph.degree(), data.num_nodes, graph.num_edges, whole=True)
     splits = {name: _held(rows, torch.ones_like(is_core), ids, ids, is_core) for name, rows in data.splits.items()}
     made = replace(data, splits=splits, edge_rule=None, lineage=None, part=part)
-    made.share_kept(data)
+    made.share_lookup(data)
     return made
 
 
@@ -189,8 +159,8 @@ def _read(found: Expansion) -> tuple[Tensor, Tensor, Tensor]:
 def _undrawn(data: GraphData, rows: Tensor, seen: Tensor, force: Tensor | None) -> Tensor:
     """Entries to hold whatever was drawn: self-loops (normalisation counts degrees without them), and those of ``force``."""
     graph, extra = data.incoming, [rows[:0]]
-    if len(data.kept.loop_entries):
-        extra.append(data.kept.loop_entries[seen[graph.col[data.kept.loop_entries]]])
+    if len(data.lookup.loop_entries):
+        extra.append(data.lookup.loop_entries[seen[graph.col[data.lookup.loop_entries]]])
     if force is not None and len(force):
         read = torch.zeros(data.num_nodes, dtype=torch.bool)
         read[rows] = True
@@ -209,3 +179,65 @@ def _held(rows: Tensor, seen: Tensor, ids: Tensor, position: Tensor, is_core: Te
     inside = rows[seen[rows].all(1)]
     moved = position[inside]
     return moved[is_core[moved].all(1)]
+
+
+@dataclass(frozen=True, eq=False)
+class InducedSubgraph:
+    """An induced subgraph and the way back.
+
+    Attributes:
+        data: The subgraph; its node i is ``ids[i]`` of the graph it comes from.
+        ids: [n] int64, ascending.
+        position: [N] int64: new id of every old one, -1 where it is not in the subgraph.
+    """
+
+    data: GraphData
+    ids: Tensor
+    position: Tensor
+
+
+def induced_subgraph(data: GraphData, nodes: Any) -> InducedSubgraph:
+    """The subgraph of some nodes: edges, split nodes and split pairs with every end inside, re-indexed.
+
+    Edges that derive from features stay as they are in the whole graph, so the subgraph has no ``edge_rule``. At its boundary
+    degrees are cut; :func:`take_part` keeps those of the whole graph.
+
+    Args:
+        data: The graph.
+        nodes: Node ids [n] or a boolean mask [N].
+
+    Raises:
+        InputError: Unknown nodes, or none.
+
+    Example:
+        >>> path = GraphData.create(torch.tensor([[0, 1, 2], [1, 2, 3]]), 4)
+        >>> part = induced_subgraph(path, [1, 2, 3])
+        >>> part.data.edge_index.tolist(), part.ids.tolist()
+        ([[0, 1], [1, 2]], [1, 2, 3])
+    """
+    ids = node_ids(nodes, data.num_nodes)
+    if not len(ids):
+        raise InputError("a subgraph needs at least one node.")
+    position = torch.full((data.num_nodes,), -1, dtype=torch.long)
+    position[ids] = torch.arange(len(ids))
+    edges = position[data.edge_index]
+    edges = edges[:, (edges >= 0).all(0)]
+    splits = {}
+    for name, rows in data.splits.items():
+        moved = position[rows]
+        splits[name] = moved[moved >= 0] if moved.dim() == 1 else moved[(moved >= 0).all(1)]
+    names = None if data.node_names is None else tuple(data.node_names[i] for i in ids.tolist())
+    made = replace(
+        data,
+        edge_index=edges,
+        num_nodes=len(ids),
+        x=None if data.x is None else take_rows(data.x, ids),
+        y=None if data.y is None else data.y[ids],
+        splits=splits,
+        alive=data.alive[ids],
+        edge_rule=None,
+        lineage=None,
+        node_names=names,
+        part=None,
+    )
+    return InducedSubgraph(made, ids, position)

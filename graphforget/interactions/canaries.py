@@ -10,6 +10,7 @@ from torch import Tensor
 from graphforget import seed as seeds
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions
+from graphforget.requests.keys import first_of_each
 
 CANARY = "canary"  # the part's name in ``Interactions.splits``
 
@@ -59,7 +60,7 @@ def with_canaries(data: Interactions, share: float = 0.01, *, seed: int = 0) -> 
 
 def _drawn(pairs: Tensor, share: float, offset: float) -> Tensor:
     """Rows of ``pairs`` to hold out: systematic sampling along the items, whose quotas are spread over their spare pairs."""
-    spare = ~(_first(pairs[:, 0]) | _first(pairs[:, 1]))
+    spare = ~(first_of_each(pairs[:, 0]) | first_of_each(pairs[:, 1]))
     rows = spare.nonzero().view(-1)
     rows = rows[torch.argsort(pairs[rows, 1], stable=True)]
     count, free = torch.bincount(pairs[:, 1]).double(), torch.bincount(pairs[rows, 1], minlength=int(pairs[:, 1].max()) + 1)
@@ -67,11 +68,3 @@ def _drawn(pairs: Tensor, share: float, offset: float) -> Tensor:
     # A small allowance, so that sums such as ten times 0.1 count as whole; within an item that is at most one pair.
     steps = (weight.cumsum(0) + offset + 1e-9).floor()
     return rows[steps.diff(prepend=steps.new_zeros(1)) > 0]
-
-
-def _first(ids: Tensor) -> Tensor:
-    """Whether each row is the first with its id, bool [n]."""
-    order = torch.argsort(ids, stable=True)
-    first = torch.ones(len(ids), dtype=torch.bool)
-    first[order[1:]] = ids[order[1:]] != ids[order[:-1]]
-    return first

@@ -16,6 +16,7 @@ from graphforget.exceptions import InputError
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
 from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest, Lineage, OwnNames, as_ids, as_positions, resolve_names, show_ids
+from graphforget.requests.keys import KeySet, column_keys, key_columns, key_rows, row_keys
 from graphforget.requests.names import as_names
 
 # Of which entities the ids of a request consist.
@@ -39,42 +40,33 @@ class Positives:
     @classmethod
     def from_pairs(cls, pairs: Tensor, num_users: int, num_items: int) -> Positives:
         """From rows (user, item), [n, 2], in any order and without repetitions."""
-        keys = (pairs[:, 0] * num_items + pairs[:, 1]).sort().values
+        sizes = (num_users, num_items)
+        keys = row_keys(pairs, sizes).sort().values
         rowptr = torch.zeros(num_users + 1, dtype=torch.long)
         rowptr[1:] = torch.bincount(pairs[:, 0], minlength=num_users).cumsum(0)
-        return cls(rowptr, keys % num_items, num_items)
+        return cls(rowptr, key_columns(keys, sizes)[1], num_items)
 
     @cached_property
     def keys(self) -> Tensor:
-        """Sorted ``user * num_items + item`` of every pair, [n]."""
+        """Key of every pair (see :meth:`Interactions.keys`), ascending, [n]."""
         users = torch.repeat_interleave(torch.arange(len(self.rowptr) - 1), self.rowptr.diff())
-        return users * self.num_items + self.items
+        return column_keys((users, self.items), self._sizes)
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        return len(self.rowptr) - 1, self.num_items
 
     def counts(self) -> Tensor:
         """Number of items per user, [num_users]."""
         return self.rowptr.diff()
 
     @cached_property
-    def _filter(self) -> tuple[Tensor, int]:
-        """A bitmap over hashed keys with 16 to 32 places per pair, and the mask of its size: it settles most look-ups."""
-        mask = 2 ** min(max(5 + len(self.keys).bit_length(), 10), 28) - 1
-        bitmap = torch.zeros(mask + 1, dtype=torch.bool)
-        bitmap[_hash(self.keys, mask)] = True
-        return bitmap, mask
+    def _set(self) -> KeySet:
+        return KeySet(self.keys, places=32, most=2**28)
 
     def contains(self, user_id: Tensor, item_id: Tensor) -> Tensor:
         """Whether each pair is among them, bool [n]."""
-        if not len(self.keys):
-            return torch.zeros(user_id.shape, dtype=torch.bool)
-        wanted = user_id * self.num_items + item_id
-        bitmap, mask = self._filter
-        found = bitmap[_hash(wanted, mask)]
-        maybe = found.nonzero().view(-1)  # true pairs, and the few others that share a place with one
-        if len(maybe):
-            asked = wanted[maybe]
-            place = torch.searchsorted(self.keys, asked).clamp(max=len(self.keys) - 1)
-            found[maybe] = self.keys[place] == asked
-        return found
+        return self._set.contains(column_keys((user_id, item_id), self._sizes))
 
     def of(self, user_id: Tensor) -> Tensor:
         """Pairs (position in ``user_id``, item) of these users, [m, 2]: what a ranked list must leave out."""
@@ -82,10 +74,6 @@ class Positives:
         rows = torch.repeat_interleave(torch.arange(len(user_id)), count)
         within = torch.arange(len(rows)) - torch.repeat_interleave(count.cumsum(0) - count, count)
         return torch.stack([rows, self.items[start[rows] + within]], 1)
-
-
-def _hash(keys: Tensor, mask: int) -> Tensor:
-    return ((keys * 2_654_435_761) >> 16) & mask  # multiplicative hashing: consecutive keys land far apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,12 +164,12 @@ class Interactions:
                     f"the interactions name {what} {largest}, but num_{what}s is {size}: ids must lie in 0..{size - 1}."
                 )
             sizes.append(largest + 1 if size is None else int(size))
-        keys = (every[:, 0] * sizes[1] + every[:, 1]).sort().values
+        keys = row_keys(every, sizes).sort().values
         twice = torch.unique(keys[1:][keys[1:] == keys[:-1]])
         if len(twice):
-            pairs_twice = torch.stack([twice // sizes[1], twice % sizes[1]], 1)
             raise InputError(
-                f"interactions {show_ids(pairs_twice)} are in more than one split: keep each pair in one of {', '.join(clean)}."
+                f"interactions {show_ids(key_rows(twice, sizes))} are in more than one split: keep each pair in one of "
+                f"{', '.join(clean)}."
             )
         alive_users, alive_items = (torch.ones(size, dtype=torch.bool) for size in sizes)
         return cls(
@@ -212,8 +200,8 @@ class Interactions:
         return self.splits.get(name, torch.empty((0, 2), dtype=torch.long))
 
     def keys(self, pairs: Tensor) -> Tensor:
-        """One integer per pair, ``user * num_items + item``, [n]."""
-        return pairs[:, 0] * self.num_items + pairs[:, 1]
+        """One integer per pair (user, item) [n, 2], see :mod:`graphforget.requests.keys`; [n]."""
+        return row_keys(pairs, (self.num_users, self.num_items))
 
     def alive(self, pairs: Tensor) -> Tensor:
         """Whether both ends of each pair exist, bool [n]."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
 from graphforget.interactions.data import Interactions
+from graphforget.requests.keys import unique_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +159,7 @@ def _joined(old: ItemAttribute, new: ItemAttribute | None, start: int) -> ItemAt
         numbers.setdefault(value, len(numbers))
     number = torch.tensor([numbers[value] for value in new.values], dtype=torch.long)
     pairs = torch.stack([new.pairs[:, 0] + start, number[new.pairs[:, 1]]], 1)
-    return ItemAttribute(torch.unique(torch.cat([old.pairs, pairs]), dim=0), tuple(numbers))
+    return ItemAttribute(unique_rows(torch.cat([old.pairs, pairs])), tuple(numbers))
 
 
 def _chosen(names: tuple[str, ...] | None, ids: Tensor) -> tuple[str, ...] | None:

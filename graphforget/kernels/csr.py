@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.requests.keys import column_keys
 
 INDEX_TYPES = (torch.int32, torch.int64)
 
@@ -17,8 +18,7 @@ def compress(row: Tensor, col: Tensor, num_rows: int, num_cols: int) -> tuple[Te
     Returns:
         ``rowptr`` [num_rows + 1], ``col`` [E] and ``order`` [E] int64: where each CSR entry stood in the input.
     """
-    key = row.long() * max(num_cols, 1) + col.long()
-    order = torch.argsort(key, stable=True)
+    order = torch.argsort(column_keys((row, col), (num_rows, num_cols)), stable=True)
     rowptr = torch.zeros(num_rows + 1, dtype=row.dtype, device=row.device)
     rowptr[1:] = torch.bincount(row, minlength=num_rows).cumsum(0)
     return rowptr, col.index_select(0, order), order

@@ -12,6 +12,7 @@ from torch import Tensor
 from graphforget.exceptions import InputError
 from graphforget.kernels.csr import INDEX_TYPES, check_positions, slices
 from graphforget.kernels.graph import SparseGraph
+from graphforget.requests.keys import column_keys
 
 
 def drop_edges(graph: SparseGraph, pairs: Tensor, *, both_directions: bool) -> SparseGraph:
@@ -48,8 +49,9 @@ def drop_edges(graph: SparseGraph, pairs: Tensor, *, both_directions: bool) -> S
     rows, wanted_row = torch.unique(pairs[:, 0], return_inverse=True)
     rowptr, entries = graph.stored_entries(rows)
     owner = torch.repeat_interleave(torch.arange(rows.numel(), device=graph.device), rowptr.diff().long())
-    key = owner * graph.num_cols + graph.stored.col.index_select(0, entries)
-    wanted = wanted_row * graph.num_cols + pairs[:, 1]
+    sizes = (rows.numel(), graph.num_cols)
+    key = column_keys((owner, graph.stored.col.index_select(0, entries)), sizes)
+    wanted = column_keys((wanted_row, pairs[:, 1]), sizes)
     missing = (~torch.isin(wanted, key)).nonzero().view(-1)
     if missing.numel():
         raise InputError(

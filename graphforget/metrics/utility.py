@@ -9,6 +9,7 @@ from torch import Tensor
 
 from graphforget.base.metric import MetricRecord
 from graphforget.exceptions import InputError
+from graphforget.requests.keys import column_keys, key_columns
 
 __all__ = [
     "accuracy",
@@ -110,9 +111,10 @@ def _hits(ranked: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     width = largest + 2
     rows = torch.arange(ranked.shape[0], device=ranked.device).unsqueeze(1)
     # Column 0 stands for "no candidate" (-1), which no positive can match.
-    keys = (positives[:, 0] * width + positives[:, 1] + 1).unique()
-    hits = torch.isin(rows * width + ranked + 1, keys) & (ranked >= 0)
-    return hits.double(), torch.bincount(keys // width, minlength=ranked.shape[0]).double()
+    sizes = (ranked.shape[0], width)
+    keys = column_keys((positives[:, 0], positives[:, 1] + 1), sizes).unique()
+    hits = torch.isin(column_keys((rows, ranked + 1), sizes), keys) & (ranked >= 0)
+    return hits.double(), torch.bincount(key_columns(keys, sizes)[0], minlength=ranked.shape[0]).double()
 
 
 def _without_empty(value: Tensor, count: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
+from graphforget.requests.keys import unique_rows
 from graphforget.requests.names import Names, are_positions, as_names
 
 Kind = Literal[
@@ -46,7 +47,7 @@ _LISTS = {"columns": "a list of integers", "names": "a list of names", "masks": 
 def show_ids(ids: Tensor, limit: int = 5) -> str:
     """The first ids as text for an error message, e.g. ``"(3, 7), (4, 9) and 12 more"``."""
     rows = ids.tolist()
-    text = ", ".join(f"({r[0]}, {r[1]})" if isinstance(r, list) else str(r) for r in rows[:limit])
+    text = ", ".join(f"({', '.join(map(str, r))})" if isinstance(r, list) else str(r) for r in rows[:limit])
     return text + (f" and {len(rows) - limit} more" if len(rows) > limit else "")
 
 
@@ -91,7 +92,7 @@ def as_ids(ids: Any, kind: str) -> Tensor:
     if bool((tensor < 0).any()):
         bad = tensor[(tensor < 0).view(tensor.size(0), -1).any(1)]
         raise InputError(f"{kind} ids must not be negative, got {show_ids(bad)}.")
-    return _distinct(tensor)
+    return unique_rows(tensor)
 
 
 def mask_length(ids: Any) -> tuple[int, ...]:
@@ -99,18 +100,6 @@ def mask_length(ids: Any) -> tuple[int, ...]:
     if isinstance(ids, Tensor) or hasattr(ids, "dtype"):
         return (len(ids),) if str(ids.dtype) in ("torch.bool", "bool") else ()
     return (len(ids),) if isinstance(ids, (list, tuple)) and ids and all(isinstance(one, bool) for one in ids) else ()
-
-
-def _distinct(ids: Tensor) -> Tensor:
-    """Rows sorted, each once; by one number per pair, which is many times quicker than comparing rows."""
-    if ids.dim() == 1 or not ids.numel():
-        return torch.unique(ids, dim=0)
-    width = int(ids.max()) + 1
-    if width >= 2**31:  # a pair's number would not fit 63 bits
-        return torch.unique(ids, dim=0)
-    keys = torch.unique(ids[:, 0] * width + ids[:, 1])
-    first = keys // width
-    return torch.stack([first, keys - first * width], 1)
 
 
 @dataclass(frozen=True)
@@ -352,7 +341,7 @@ class DeletionRequest:
                 )
         found = [t.ids for t in self.targets if t.kind == kind]
         width = (0, 2) if kind in PAIR_KINDS else (0,)
-        return _distinct(torch.cat(found)) if found else torch.empty(width, dtype=torch.long)
+        return unique_rows(torch.cat(found)) if found else torch.empty(width, dtype=torch.long)
 
     @property
     def modalities(self) -> dict[str, Tensor]:

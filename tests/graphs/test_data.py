@@ -185,8 +185,8 @@ def test_what_is_derived_from_the_edges_follows_an_edit_in_place():
     data = GraphData.create(edges, 4)
     assert data.pairs().tolist() == [[0, 1], [1, 2]] and data.neighbours[1].tolist() == [1, 0, 2, 1]
     assert data.connected(torch.tensor([[1, 0], [0, 2], [0, 3]])).tolist() == [True, False, False]
-    kept = data.kept
-    assert data.kept is kept
+    lookup = data.lookup
+    assert data.lookup is lookup
     data.edge_index.copy_(torch.tensor([[0, 3, 1, 2], [3, 0, 2, 1]]))  # no longer sorted
     assert data.pairs().tolist() == [[0, 3], [1, 2]] and data.neighbours[1].tolist() == [3, 2, 1, 0]
     assert data.connected(torch.tensor([[1, 0], [3, 0]])).tolist() == [False, True]
@@ -197,7 +197,7 @@ def test_incoming_lists_keep_copies_and_neighbours_do_not():
     data = GraphData.create(torch.tensor([[0, 0, 1, 2, 2], [1, 1, 0, 2, 0]]), 3)
     assert sorted(data.incoming.to_edge_index().t().tolist()) == [[0, 1], [0, 1], [1, 0], [2, 0], [2, 2]]
     assert [data.neighbours[0].tolist(), data.neighbours[1].tolist()] == [[0, 2, 3, 5], [1, 2, 0, 0, 2]]
-    assert data.kept.loop_entries.tolist() == [4] and not data.kept.simple
+    assert data.lookup.loop_entries.tolist() == [4] and not data.lookup.simple
 
 
 def test_a_part_has_another_digest_than_the_same_graph():

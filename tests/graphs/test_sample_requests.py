@@ -10,7 +10,8 @@ import torch
 
 from graphforget.datasets import load, split_edges
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, KNNRule, as_graph, canonical_pairs, sample_requests
+from graphforget.graphs import GraphData, KNNRule, as_graph, sample_requests
+from graphforget.requests.keys import canonical_pairs
 
 from .conftest import make
 

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, remove_edges, remove_nodes, take_part
-from graphforget.graphs.pairs import distinct
+from graphforget.graphs import GraphData, induced_subgraph, k_hop, remove_edges, remove_nodes, take_part
+
+from .conftest import make
 
 
 def random_graph(seed, n=14, edges=24, undirected=True, loops=False, copies=False, **kwargs):
@@ -165,7 +166,39 @@ def test_refuses_an_empty_core_and_negative_hops():
         take_part(data, torch.tensor([0]), -1)
 
 
-@given(st.lists(st.integers(-5, 5)))
-@settings(deadline=None, max_examples=20)
-def test_distinct_is_unique(values):
-    assert torch.equal(distinct(torch.tensor(values, dtype=torch.long)), torch.unique(torch.tensor(values, dtype=torch.long)))
+# ---- induced subgraphs ------------------------------------------------------------------------------------------
+def test_induced_subgraph():
+    data = make([(0, 1), (1, 2), (2, 3), (3, 4), (1, 3)], 5, undirected=True)
+    part = induced_subgraph(data, [4, 1, 3])
+    assert part.ids.tolist() == [1, 3, 4] and part.position.tolist() == [-1, 0, -1, 1, 2]
+    assert part.data.pairs().tolist() == [[0, 1], [1, 2]]
+    assert torch.equal(part.data.x, data.x[part.ids]) and torch.equal(part.data.y, data.y[part.ids])
+    assert part.data.splits["train"].tolist() == [2] and part.data.splits["test"].tolist() == [0, 1]
+
+
+def test_induced_subgraph_keeps_pairs_with_both_ends_inside():
+    data = GraphData.create(torch.tensor([[0, 1], [1, 0]]), 4, splits={"val": torch.tensor([[0, 2], [0, 3], [2, 3]])})
+    assert induced_subgraph(data, [0, 3]).data.splits["val"].tolist() == [[0, 1]]
+
+
+def test_a_region_of_one_more_hop_than_layers_is_exact_for_gcn():
+    from torch_geometric.nn import GCNConv
+
+    g = torch.Generator().manual_seed(0)
+    edges = torch.randint(60, (2, 90), generator=g)
+    data = GraphData.create(torch.cat([edges, edges.flip(0)], 1), 60, x=torch.randn(60, 4, generator=g))
+    torch.manual_seed(0)
+    first, second = GCNConv(4, 5), GCNConv(5, 2)
+
+    def run(d):
+        return second(first(d.x, d.edge_index).relu(), d.edge_index)
+
+    seeds = torch.tensor([3, 40])
+    part = induced_subgraph(data, k_hop(data, seeds, 3))
+    assert part.data.num_nodes < data.num_nodes
+    torch.testing.assert_close(run(part.data)[part.position[seeds]], run(data)[seeds])
+
+
+def test_an_induced_subgraph_of_nothing_is_refused():
+    with pytest.raises(InputError, match="at least one node"):
+        induced_subgraph(random_graph(0), torch.zeros(random_graph(0).num_nodes, dtype=torch.bool))

@@ -10,7 +10,9 @@ from torch import Tensor
 from graphforget import seed as seeds
 from graphforget.datasets.splits import stratified
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, both_directions, pair_keys
+from graphforget.graphs import GraphData, both_directions
+from graphforget.graphs.non_edges import draw_non_edges
+from graphforget.requests.keys import contains
 
 _ENUMERATE_BELOW = 2_000_000  # candidate pairs; below, non-edges are listed, above, drawn and rejected
 
@@ -70,33 +72,24 @@ def split_edges(data: GraphData, *, seed: int = 0, test: float = 0.05, val: floa
 def _non_edges(data: GraphData, count: int, g: torch.Generator) -> Tensor:
     """``count`` distinct non-edges, [count, 2]."""
     live = data.alive.nonzero().view(-1)
-    known = pair_keys(data.pairs(), data.num_nodes)
+    known = data.lookup.example_keys
     if len(live) ** 2 <= _ENUMERATE_BELOW:
         every = torch.cartesian_prod(live, live)
         every = every[every[:, 0] < every[:, 1]] if data.undirected else every[every[:, 0] != every[:, 1]]
-        free = every[~torch.isin(pair_keys(every, data.num_nodes), known)]
+        free = every[~contains(known, data.keys(every))]
         if len(free) < count:
             raise InputError(f"'{data.name}' has {len(free)} pairs without an edge, too few to sample {count} negatives.")
         return free[torch.randperm(len(free), generator=g)[:count]]
-    found = torch.empty(0, dtype=torch.long)
-    # Each round asks for what is missing; a graph dense enough to defeat fifty rounds has no use for sampled non-edges.
-    for _ in range(50):
-        drawn = live[torch.randint(len(live), (2 * (count - len(found)) + 16, 2), generator=g)]
-        if data.undirected:
-            drawn = torch.stack([drawn.amin(1), drawn.amax(1)], 1)
-        keys = pair_keys(drawn[drawn[:, 0] != drawn[:, 1]], data.num_nodes)
-        found = _unique_in_order(torch.cat([found, keys[~torch.isin(keys, known)]]))[:count]
-        if len(found) == count:
-            return torch.stack([found // data.num_nodes, found % data.num_nodes], 1)
-    raise InputError(f"could not sample {count} non-edges: '{data.name}' is nearly complete.")
-
-
-def _unique_in_order(keys: Tensor) -> Tensor:
-    """Each key once, where it first stood: sorting before truncation would favour small ids."""
-    ordered, where = keys.sort(stable=True)
-    first = torch.ones(len(keys), dtype=torch.bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return keys[where[first].sort().values]
+    return draw_non_edges(
+        live,
+        count,
+        lambda pairs: contains(known, data.keys(pairs)),
+        g,
+        undirected=data.undirected,
+        distinct=True,
+        draws=lambda need: 2 * need + 16,
+        why=f"'{data.name}' is nearly complete",
+    )
 
 
 def with_node_split(data: GraphData, seed: int) -> GraphData:

@@ -22,6 +22,7 @@ from graphforget import seed as seeds
 from graphforget.attacks.recommendation import matched_strangers
 from graphforget.interactions import Interactions, Positives, remove_pairs
 from graphforget.requests import ForgetSplit, as_positions
+from graphforget.requests.keys import unique_rows
 
 AUDIENCE = 5000  # users whose lists are compared between models; of more, these are drawn
 PAIRS = 4000  # deleted pairs, and non-members of each sort, that are asked about; of more, these are drawn
@@ -150,7 +151,7 @@ def make_questions(task: Any, split: ForgetSplit) -> Questions:
         positives,
         forgotten,
         tuple(sides),
-        torch.unique(pairs, dim=0),
+        unique_rows(pairs),
         audience,
         test,
         _groups(test, activity, popularity, data.alive_items),

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from graphforget.base import resolve_labels
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, canonical_pairs, k_hop, pair_keys
-from graphforget.graphs.edge_lookup import contains
+from graphforget.graphs import GraphData, k_hop
 from graphforget.kernels.csr import slices
 from graphforget.requests import DeletionRequest, Target, show_ids
+from graphforget.requests.keys import canonical_pairs, contains, difference, is_among, key_rows
 
 
 @dataclass(eq=False)
@@ -59,10 +59,9 @@ class Change:
         if self.data.edge_rule is not None:
             # Derived edges move where no id was named: compare the graph before with the rebuilt one.
             assert self.forget is not None
-            old = self.data.kept.keys
-            new = self.forget().kept.keys
-            changed = torch.cat([old[~torch.isin(old, new)], new[~torch.isin(new, old)]])
-            parts += [changed // self.data.num_nodes, changed % self.data.num_nodes]
+            old, new = self.data.lookup.keys, self.forget().lookup.keys
+            changed = torch.cat([difference(old, new), difference(new, old)])
+            parts.append(key_rows(changed, (self.data.num_nodes, self.data.num_nodes)).reshape(-1))
         return torch.unique(torch.cat(parts))
 
     @cached_property
@@ -87,14 +86,12 @@ class Change:
             rows = rows[_mask(self.data.num_nodes, nodes)[rows].any(1)]
         else:
             rows = _examples_among(self.data, incident_pairs(self.data, nodes))
-        gone = contains(pair_keys(self.removed_pairs, self.data.num_nodes), pair_keys(rows, self.data.num_nodes))
-        return rows[~gone]
+        return rows[~contains(self.data.keys(self.removed_pairs), self.data.keys(rows))]
 
 
 def carried(data: GraphData, pairs: Tensor) -> Tensor:
     """Which pairs are message-passing edges, in either direction where undirected, [n] bool."""
-    found = contains(data.kept.keys, pair_keys(pairs, data.num_nodes))
-    return found | contains(data.kept.keys, pair_keys(pairs.flip(1), data.num_nodes)) if data.undirected else found
+    return data.connected(pairs) if data.undirected else contains(data.lookup.keys, data.keys(pairs))
 
 
 def incident(data: GraphData, nodes: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,7 +115,7 @@ def _examples_among(data: GraphData, rows: Tensor) -> Tensor:
     if part is not None:
         found &= part.core[rows].all(1)
         if part.pairs is not None:
-            found |= contains(pair_keys(part.pairs, data.num_nodes), pair_keys(rows, data.num_nodes))
+            found |= contains(data.keys(part.pairs), data.keys(rows))
     return rows[found]
 
 
@@ -203,16 +200,16 @@ def _check_edges(data: GraphData, rows: Tensor, before: DeletionRequest | None) 
         )
     pairs = canonical_pairs(rows, data.undirected)
     known = carried(data, pairs)
-    keys = pair_keys(pairs, data.num_nodes)
+    keys = data.keys(pairs)
     for part in ("val", "test"):
         held = data.splits.get(part)
         if held is not None and held.dim() == 2 and not bool(known.all()):
-            known |= torch.isin(keys, pair_keys(held, data.num_nodes))
+            known |= torch.isin(keys, data.keys(held))
     missing = pairs[~known]
     if len(missing):
         earlier = canonical_pairs(before.ids("edge"), data.undirected) if before is not None else missing[:0]
         dead = (~data.alive[missing]).any(1)
-        done = dead | torch.isin(pair_keys(missing, data.num_nodes), pair_keys(earlier, data.num_nodes))
+        done = dead | is_among(missing, earlier)
         if bool(done.any()):
             raise InputError(f"edges {show_ids(missing[done])} are already forgotten.")
         raise InputError(f"unknown edges {show_ids(missing)}: they are not in the graph.")

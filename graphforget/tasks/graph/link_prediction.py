@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.base.capabilities import has_decode
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, pair_keys
+from graphforget.graphs import GraphData
+from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.kernels import pair_scores
 from graphforget.metrics.utility import average_precision, roc_auc
 from graphforget.requests import DeletionRequest, ForgetSplit, View
+from graphforget.requests.keys import KeySet
 from graphforget.tasks.graph.change import Change
 from graphforget.tasks.graph.encoding import read_batch
 from graphforget.tasks.graph.task import GraphTask
@@ -89,7 +91,7 @@ class LinkPrediction(GraphTask):
 
         def retain() -> Tensor:
             stays = torch.ones(len(data.pairs()), dtype=torch.bool)
-            stays[torch.searchsorted(data.kept.example_keys, pair_keys(removed, data.num_nodes))] = False
+            stays[torch.searchsorted(data.lookup.example_keys, data.keys(removed))] = False
             return data.pairs()[stays]
 
         def affected() -> Tensor:
@@ -125,39 +127,30 @@ class LinkPrediction(GraphTask):
     def draw_negatives(self, data: GraphData, count: int, generator: torch.Generator | None) -> Tensor:
         """``count`` uniform pairs of distinct live nodes that are no edge of ``data``, [count, 2]; core nodes, of a part.
 
-        Pairs are rejected against edges a fixed number of times; what is left after that in a nearly complete graph is refused.
+        Validation and test edges count as non-edges: a deployer does not know them.
 
         Raises:
-            InputError: The graph is so dense that non-edges were not found.
+            InputError: Fewer than two nodes, or so dense a graph that non-edges were not found.
         """
         alive, part = data.alive, data.part
         live = self._memo.get(data, "live", (alive,), lambda: (alive if part is None else alive & part.core).nonzero().view(-1))
-        edges = self._memo.get(data, "edges", (data.edge_index,), lambda: EdgeSet(pair_keys(data.pairs(), data.num_nodes)))
+        edges = self._memo.get(data, "edges", (data.edge_index,), lambda: KeySet(data.lookup.example_keys, places=64))
         if len(live) < 2:
             raise InputError("negatives cannot be drawn: fewer than two nodes are left" + (" in the region." if part else "."))
-        pairs = torch.empty((0, 2), dtype=torch.long)
-        for _ in range(50):
-            need = count - len(pairs)
-            if need <= 0:
-                return pairs
-            drawn = torch.randint(len(live), (need + need // 20 + 8, 2), generator=generator)
-            if len(live) < data.num_nodes:
-                drawn = live[drawn]
-            low, high = drawn[:, 0], drawn[:, 1]
-            if data.undirected:
-                low, high = torch.minimum(low, high), torch.maximum(low, high)
-                drawn = torch.stack([low, high], 1)
-            absent = (low != high) & ~edges.contains(low * data.num_nodes + high)
-            kept = absent.nonzero().view(-1)[:need]
-            pairs = torch.cat([pairs, drawn.index_select(0, kept)])
-        if len(pairs) >= count:
-            return pairs
+        why = f"'{data.name}' is (nearly) complete"
         if part is not None:
-            raise InputError(
-                f"could not draw {count} non-edges: the nodes of the region are (nearly) all connected. Let others join with "
-                f"retain_sample=256, or use scope='full'."
+            why = (
+                "the nodes of the region are (nearly) all connected; let others join with retain_sample=256, or use scope='full'"
             )
-        raise InputError(f"could not draw {count} non-edges: '{data.name}' is (nearly) complete.")
+        return draw_non_edges(
+            live,
+            count,
+            lambda pairs: edges.contains(data.keys(pairs)),
+            generator,
+            undirected=data.undirected,
+            draws=lambda need: need + need // 20 + 8,  # most pairs of a sparse graph are no edges
+            why=why,
+        )
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Edges become non-edges and the reverse: the only wrong answer there is."""
@@ -201,33 +194,3 @@ class LinkPrediction(GraphTask):
         scores = self.predict(model, view)
         y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
         return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
-
-
-class EdgeSet:
-    """Which keys are edges: a bitmap of hashes rejects most non-edges, the others are looked up among the sorted keys.
-
-    Validation and test edges are not in it: a deployer does not know those.
-
-    Args:
-        keys: One integer per edge, [m].
-    """
-
-    def __init__(self, keys: Tensor) -> None:
-        self.keys = keys.sort().values
-        # 64 places per edge: about one non-edge in 64 needs the exact look-up.
-        self.mask = 2 ** min(max(6 + len(keys).bit_length(), 10), 26) - 1
-        self.bitmap = torch.zeros(self.mask + 1, dtype=torch.bool)
-        self.bitmap[self._hash(keys)] = True
-
-    def _hash(self, keys: Tensor) -> Tensor:
-        return ((keys * 2654435761) >> 16) & self.mask  # Knuth's multiplicative hash
-
-    def contains(self, keys: Tensor) -> Tensor:
-        """[n] bool."""
-        found = self.bitmap.index_select(0, self._hash(keys))
-        rows = found.nonzero().view(-1)
-        if len(rows):
-            asked = keys[rows]
-            at = torch.searchsorted(self.keys, asked).clamp(max=len(self.keys) - 1)
-            found[rows] = self.keys[at] == asked
-        return found

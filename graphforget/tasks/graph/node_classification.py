@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
-from graphforget.graphs.edge_lookup import contains
 from graphforget.metrics.utility import accuracy, macro_f1
 from graphforget.requests import DeletionRequest, View
+from graphforget.requests.keys import contains
 from graphforget.tasks.graph.change import Change
 from graphforget.tasks.graph.encoding import read_batch
 from graphforget.tasks.graph.task import GraphTask

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from graphforget.base.capabilities import accepts_sparse
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, pair_keys, take_part
-from graphforget.graphs.edge_lookup import contains, places
+from graphforget.graphs import GraphData, take_part
+from graphforget.graphs.edge_lookup import places
 from graphforget.kernels.sampling import expand, sample_entries
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
+from graphforget.requests.keys import difference, first_of_each
 from graphforget.tasks.graph.change import Change, incident_pairs
 from graphforget.tasks.graph.encoding import check_reach
 
@@ -70,13 +71,13 @@ def local_split(
     core = torch.unique(torch.cat([reached, *named]))
     pairs, sampled = None, []
     if retain_sample:
-        rows = _draw(task.index(data, "train"), split.removed, retain_sample, data, generator)
+        rows = _draw(task.index(data, "train"), split.removed, retain_sample, generator)
         pairs = rows if rows.dim() == 2 else None
         sampled.append(rows.reshape(-1))
     for name in ("val", "val_neg") if val_sample else ():
         held = data.splits.get(name)
         if held is not None:
-            sampled.append(_draw(held, held[:0], val_sample, data, generator).reshape(-1))
+            sampled.append(_draw(held, held[:0], val_sample, generator).reshape(-1))
     part = take_part(
         data,
         core,
@@ -98,7 +99,7 @@ def local_split(
 
 def _reached(change: Change, fanout: int | None, generator: torch.Generator | None) -> Tensor:
     """Nodes whose outputs can change, at most ``fanout`` per node and hop."""
-    around = change.data.kept.adjacent
+    around = change.data.lookup.adjacent
     if fanout is None:
         return torch.cat(expand(around, change.sources, change.num_hops).nodes)
     _, near = sample_entries(around, change.nodes, fanout, generator)
@@ -106,28 +107,22 @@ def _reached(change: Change, fanout: int | None, generator: torch.Generator | No
     return torch.cat(expand(around, start, change.num_hops, fanout, generator).nodes)
 
 
-def _draw(rows: Tensor, leave: Tensor, count: int, data: GraphData, generator: torch.Generator | None) -> Tensor:
+def _draw(rows: Tensor, leave: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
     """``count`` random rows, each once, none of ``leave``; fewer where there are fewer. Work follows ``count``."""
     total = len(rows)
     if total - len(leave) <= 2 * count + 16:  # nearly all of them
         picked = torch.randperm(total, generator=generator)
     else:
         picked = torch.randint(total, (2 * count + len(leave) + 16,), generator=generator)
-        _, first = torch.unique(picked, return_inverse=True)
-        order = torch.full((int(first.max()) + 1,), len(picked)).scatter_reduce_(0, first, torch.arange(len(picked)), "amin")
-        picked = picked[order.sort().values]
-    drawn = rows[picked]
-    if len(leave):
-        keys, gone = (drawn, leave) if rows.dim() == 1 else (pair_keys(drawn, data.num_nodes), pair_keys(leave, data.num_nodes))
-        drawn = drawn[~contains(gone, keys)]
-    return drawn[:count]
+        picked = picked[first_of_each(picked)]
+    return difference(rows[picked], leave)[:count]
 
 
 def _forgotten_entries(change: Change) -> Tensor:
     """Positions in ``data.incoming`` of everything that goes: a row that is read must know what it loses."""
     rows = torch.cat([change.passing, change.passing.flip(1)]) if change.data.undirected else change.passing
     rows = torch.cat([rows, incident_pairs(change.data, change.nodes)])
-    return places(change.data.kept.incoming_keys, torch.unique(pair_keys(rows.flip(1), change.data.num_nodes)))
+    return places(change.data.lookup.incoming_keys, torch.unique(change.data.keys(rows.flip(1))))
 
 
 def _moved(change: Change, data: GraphData) -> DeletionRequest:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from graphforget import seed as seeds
 from graphforget.base import Task
 from graphforget.requests import DeletionRequest, ForgetSplit
+from graphforget.requests.keys import is_among
 
 # Kinds whose deletion changes nothing that another example's training reads. Items are not among them: the other item of an
 # interaction is drawn from all items that exist.
@@ -75,16 +76,6 @@ def shard_reasons(task: Task, request: DeletionRequest) -> list[str]:
     if _NO_SHARDS & task.kinds:
         return ["the training examples of a graph read each other's edges, so that shards of them are not independent"]
     return []
-
-
-def is_among(ids: Tensor, wanted: Tensor) -> Tensor:
-    """Which rows of ``ids`` [n] or [n, 2] are rows of ``wanted``, bool [n]."""
-    if ids.dim() == 1:
-        return torch.isin(ids, wanted)
-    if not len(ids) or not len(wanted):
-        return torch.zeros(len(ids), dtype=torch.bool)
-    width = int(torch.cat([ids, wanted])[:, 1].max()) + 1
-    return torch.isin(ids[:, 0] * width + ids[:, 1], wanted[:, 0] * width + wanted[:, 1])
 
 
 def hashed(ids: Tensor, seed: int, count: int) -> Tensor:

@@ -14,12 +14,13 @@ from torch.nn import functional as F
 from graphforget import seed as seeds
 from graphforget.base import Batch, FitLog, Forward, Outcome, Run, Tags, Task, Unlearner, evaluating
 from graphforget.graphs import GraphData, both_directions
-from graphforget.graphs.pairs import sorted_edges
+from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.metrics.divergence import divergence
 from graphforget.requests import DeletionRequest
+from graphforget.requests.keys import KeySet, smaller_first
 from graphforget.tasks import GraphTask
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.pairs import non_edges
 from graphforget.unlearners._shared.proxy import proxy_targets
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
 from graphforget.unlearners._shared.steps import (
@@ -234,6 +235,7 @@ def negative_graph(data: GraphData, generator: torch.Generator) -> GraphData:
         InputError: The graph is too dense to have enough of them.
     """
     live = data.alive.nonzero().view(-1)
-    pairs = non_edges(live, data.pairs(), data.num_nodes, len(data.pairs()), generator)
+    known = KeySet(data.keys(smaller_first(data.pairs())))
+    pairs = draw_non_edges(live, len(data.pairs()), lambda pairs: known.contains(data.keys(pairs)), generator)
     edges = both_directions(pairs, data.num_nodes) if data.undirected else sorted_edges(pairs.t(), data.num_nodes)
     return dataclasses.replace(data, edge_index=edges)

@@ -24,12 +24,13 @@ from graphforget.base import (
     row_ids,
 )
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, k_hop, pair_keys
+from graphforget.graphs import GraphData, k_hop
+from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.requests import DeletionRequest
+from graphforget.requests.keys import difference
 from graphforget.tasks import GraphTask
 from graphforget.tasks.graph.encoding import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.pairs import non_edges
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
 
 LOSS_MODES = ("layerwise", "all", "last_layerwise", "last_all", "first")
@@ -185,7 +186,7 @@ class GNNDelete(Unlearner):
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         live = (whole.alive & ~change.dead).nonzero().view(-1)
-        pairs = non_edges(live, whole.connected, whole.num_nodes, len(deleted), run.generator)
+        pairs = draw_non_edges(live, len(deleted), whole.connected, run.generator)
         facts: dict[str, Any] = {}
         if self.scope == "region":
             run, facts = localised(run, fanout=self.fanout, also=torch.unique(torch.cat([deleted, pairs])))
@@ -253,8 +254,7 @@ class GNNDelete(Unlearner):
 
 def deleted_edges(before: GraphData, after: GraphData) -> Tensor:
     """Edges that ``after`` lacks, [m, 2]; an undirected edge once."""
-    left = pair_keys(after.pairs(), before.num_nodes)
-    return before.pairs()[~torch.isin(pair_keys(before.pairs(), before.num_nodes), left)]
+    return difference(before.pairs(), after.pairs())
 
 
 def encode(task: GraphTask, model: nn.Module, data: GraphData, names: Sequence[str]) -> Encoding:

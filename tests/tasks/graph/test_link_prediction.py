@@ -11,11 +11,11 @@ from torch import nn
 from graphforget import seed as seeds
 from graphforget.base import Ensemble, Recipe, counting
 from graphforget.exceptions import InputError, ViewError
-from graphforget.graphs import GraphData, KNNRule, both_directions, pair_keys
+from graphforget.graphs import GraphData, KNNRule, both_directions
 from graphforget.models import GCN
 from graphforget.requests import DeletionRequest, View
+from graphforget.requests.keys import is_among
 from graphforget.tasks import LinkPrediction
-from graphforget.tasks.graph.link_prediction import EdgeSet
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_negatives_are_live_non_edges(seed, count, undirected):
     data = task.split(data, DeletionRequest.nodes([int(rows[0, 0])])).retain_data if seed % 2 and len(rows) > 8 else data
     drawn = task.draw_negatives(data, count, seeds.generator(seed))
     assert drawn.shape == (count, 2) and bool(data.alive[drawn].all())
-    assert not torch.isin(pair_keys(drawn, 12), pair_keys(data.pairs(), 12)).any()
+    assert not is_among(drawn, data.pairs()).any()
     assert not (drawn[:, 0] == drawn[:, 1]).any()
     assert not undirected or bool((drawn[:, 0] < drawn[:, 1]).all())
     assert torch.equal(drawn, task.draw_negatives(data, count, seeds.generator(seed)))
@@ -209,12 +209,3 @@ def test_edges_that_derive_from_features_are_no_examples(task):
     data = GraphData.create(None, 12, x=torch.rand(12, 3), edge_rule=KNNRule(2))
     with pytest.raises(InputError, match="derived from its features"):
         task.split(data, DeletionRequest.nodes([0]))
-
-
-@pytest.mark.parametrize("count", [0, 1, 50, 3000])
-def test_an_edge_set_contains_its_keys_and_nothing_else(count):
-    draws = torch.Generator().manual_seed(count)
-    keys = torch.randperm(200_000, generator=draws)[: 2 * count + 100]
-    inside, outside = keys[:count], keys[count:]
-    edges = EdgeSet(inside)
-    assert bool(edges.contains(inside).all()) and not bool(edges.contains(outside).any())

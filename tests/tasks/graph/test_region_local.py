@@ -227,7 +227,7 @@ def long_path(n: int = 20_000, link: bool = False) -> GraphData:
 @pytest.mark.parametrize("kind", ["edges", "nodes", "features"])
 def test_a_long_path_is_not_read(kind, link, monkeypatch):
     data, task = long_path(link=link), LinkPrediction() if link else NodeClassification()
-    data.pairs(), data.neighbours, data.incoming, data.kept.example_keys
+    data.pairs(), data.neighbours, data.incoming, data.lookup.example_keys
     sizes = []
     for name in ("sort", "unique", "isin"):
         ordinary = getattr(torch, name)

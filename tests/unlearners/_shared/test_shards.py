@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from graphforget.testing.tiny import tiny_case, tiny_data
-from graphforget.unlearners._shared.shards import Membership, hashed, is_among, only, pack, train_stages, unpack
+from graphforget.unlearners._shared.shards import Membership, hashed, only, pack, train_stages, unpack
 
 DATA = tiny_data("recommendation")
 
@@ -19,13 +19,6 @@ def test_hashes_follow_the_id_and_the_seed_alone_and_spread_evenly():
     assert float((hashed(ids.flip(1), 3, 7) == buckets).double().mean()) < 0.2
     single = torch.bincount(hashed(torch.arange(3000), 3, 7), minlength=7)
     assert int(single.min()) > 360 and int(hashed(torch.arange(9), 0, 1).max()) == 0
-
-
-def test_rows_are_found_among_others():
-    rows = torch.tensor([[0, 5], [5, 0], [2, 3]])
-    assert is_among(rows, torch.tensor([[5, 0], [3, 2]])).tolist() == [False, True, False]
-    assert is_among(rows, rows[:0]).tolist() == [False] * 3 and is_among(rows[:0], rows).tolist() == []
-    assert is_among(torch.tensor([4, 1]), torch.tensor([1])).tolist() == [False, True]
 
 
 def test_a_part_holds_its_examples_and_nothing_held_out():

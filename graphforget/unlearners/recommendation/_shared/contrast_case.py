@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphforget.requests.keys import column_keys
 from graphforget.unlearners.recommendation._shared.contrast import Contrast, matched
 
 HELD_OUT = {"canary": "canary", "val": "validation"}  # parts that are never trained on, and what their pairs are called
@@ -73,7 +74,7 @@ def returning(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], 
             side,
             activity,
             alive,
-            lambda user, item: torch.isin(user * before.num_items + item, taken),
+            lambda user, item: torch.isin(column_keys((user, item), (before.num_users, before.num_items)), taken),
             count=OTHERS,
             window=_WINDOW,
             generator=generator,

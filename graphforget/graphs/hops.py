@@ -1,4 +1,4 @@
-"""How far a deletion reaches: k-hop regions by frontier expansion, and induced subgraphs.
+"""How far a deletion reaches: hops from some nodes, by frontier expansion.
 
 Regions are undirected: edges are followed in both directions, whatever the direction messages take. Following the u < v half of
 an edge list only, as one public release does, misses most of the true region.
@@ -6,7 +6,6 @@ an edge list only, as one public release does, misses most of the true region.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,8 +13,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
-from graphforget.graphs.features import take_rows
-from graphforget.graphs.pairs import neighbour_lists
+from graphforget.graphs.edge_index import neighbour_lists
 from graphforget.kernels import SparseGraph
 from graphforget.kernels.csr import slices
 from graphforget.kernels.sampling import expand
@@ -46,7 +44,7 @@ def hop_distance(graph: GraphData | Tensor, seeds: Any, max_hops: int | None = N
     rowptr, col, count = _lists(graph, num_nodes)
     if max_hops is not None and max_hops < 0:
         raise InputError(f"the number of hops must be 0 or more, got {max_hops}.")
-    frontier = _seeds(seeds, count)
+    frontier = node_ids(seeds, count)
     distance = torch.full((count,), -1, dtype=torch.long)
     distance[frontier] = 0
     hops = 0
@@ -67,72 +65,11 @@ def k_hop(graph: GraphData | Tensor, seeds: Any, num_hops: int, num_nodes: int |
     """
     if num_hops < 0:
         raise InputError(f"the number of hops must be 0 or more, got {num_hops}.")
-    around = graph.kept.adjacent if isinstance(graph, GraphData) else SparseGraph(*_lists(graph, num_nodes)[:2])
+    around = graph.lookup.adjacent if isinstance(graph, GraphData) else SparseGraph(*_lists(graph, num_nodes)[:2])
     reached = torch.zeros(around.num_rows, dtype=torch.bool)
-    for found in expand(around, _seeds(seeds, around.num_rows), num_hops).nodes:
+    for found in expand(around, node_ids(seeds, around.num_rows), num_hops).nodes:
         reached[found] = True
     return reached
-
-
-@dataclass(frozen=True, eq=False)
-class Subgraph:
-    """An induced subgraph and the way back.
-
-    Attributes:
-        data: The subgraph; its node i is ``ids[i]`` of the graph it comes from.
-        ids: [n] int64, ascending.
-        position: [N] int64: new id of every old one, -1 where it is not in the subgraph.
-    """
-
-    data: GraphData
-    ids: Tensor
-    position: Tensor
-
-
-def induced_subgraph(data: GraphData, nodes: Any) -> Subgraph:
-    """The subgraph of some nodes: edges, split nodes and split pairs with every end inside, re-indexed.
-
-    Edges that derive from features stay as they are in the whole graph, so the subgraph has no ``edge_rule``.
-
-    Args:
-        data: The graph.
-        nodes: Node ids [n] or a boolean mask [N].
-
-    Raises:
-        InputError: Unknown nodes, or none.
-
-    Example:
-        >>> path = GraphData.create(torch.tensor([[0, 1, 2], [1, 2, 3]]), 4)
-        >>> part = induced_subgraph(path, [1, 2, 3])
-        >>> part.data.edge_index.tolist(), part.ids.tolist()
-        ([[0, 1], [1, 2]], [1, 2, 3])
-    """
-    ids = _seeds(nodes, data.num_nodes)
-    if not len(ids):
-        raise InputError("a subgraph needs at least one node.")
-    position = torch.full((data.num_nodes,), -1, dtype=torch.long)
-    position[ids] = torch.arange(len(ids))
-    edges = position[data.edge_index]
-    edges = edges[:, (edges >= 0).all(0)]
-    splits = {}
-    for part, rows in data.splits.items():
-        moved = position[rows]
-        splits[part] = moved[moved >= 0] if moved.dim() == 1 else moved[(moved >= 0).all(1)]
-    names = None if data.node_names is None else tuple(data.node_names[i] for i in ids.tolist())
-    part_data = replace(
-        data,
-        edge_index=edges,
-        num_nodes=len(ids),
-        x=None if data.x is None else take_rows(data.x, ids),
-        y=None if data.y is None else data.y[ids],
-        splits=splits,
-        alive=data.alive[ids],
-        edge_rule=None,
-        lineage=None,
-        node_names=names,
-        part=None,
-    )
-    return Subgraph(part_data, ids, position)
 
 
 def _lists(graph: GraphData | Tensor, num_nodes: int | None) -> tuple[Tensor, Tensor, int]:
@@ -143,8 +80,13 @@ def _lists(graph: GraphData | Tensor, num_nodes: int | None) -> tuple[Tensor, Te
     return (*neighbour_lists(graph, num_nodes), num_nodes)
 
 
-def _seeds(seeds: Any, num_nodes: int) -> Tensor:
-    ids = torch.as_tensor(seeds)
+def node_ids(nodes: Any, num_nodes: int) -> Tensor:
+    """Node ids [n] or a boolean mask [N] as ascending ids, each once.
+
+    Raises:
+        InputError: No integers, a mask of another length, or unknown nodes.
+    """
+    ids = torch.as_tensor(nodes)
     if ids.dtype == torch.bool:
         if tuple(ids.shape) != (num_nodes,):
             raise InputError(f"a mask of nodes must have shape [{num_nodes}], got {list(ids.shape)}.")

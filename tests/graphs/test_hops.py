@@ -1,4 +1,4 @@
-"""Regions equal a search by networkx; subgraphs keep what is inside."""
+"""Regions equal a search by networkx."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphforget.exceptions import InputError
-from graphforget.graphs import GraphData, hop_distance, induced_subgraph, k_hop
+from graphforget.graphs import GraphData, hop_distance, k_hop
 
 from .conftest import graphs, make
 
@@ -41,19 +41,19 @@ def test_seeds_as_mask_and_none_at_all():
 
 
 def test_the_work_follows_the_region(monkeypatch):
-    from graphforget.graphs import region
+    from graphforget.graphs import hops
 
     n = 5000
     ring = torch.arange(n)
     data = GraphData.create(torch.cat([torch.stack([ring, ring.roll(1)]), torch.stack([ring.roll(1), ring])], 1), n)
     data.neighbours
     read = []
-    original = region.slices
-    monkeypatch.setattr(region, "slices", lambda *args: (out := original(*args), read.append(len(out[1])))[0])
+    original = hops.slices
+    monkeypatch.setattr(hops, "slices", lambda *args: (out := original(*args), read.append(len(out[1])))[0])
     assert int((hop_distance(data, [7], 3) >= 0).sum()) == 7
     assert sum(read) == 2 + 4 + 4
-    expand = region.expand
-    monkeypatch.setattr(region, "expand", lambda *args: (out := expand(*args), read.extend(map(len, out.entries)))[0])
+    expand = hops.expand
+    monkeypatch.setattr(hops, "expand", lambda *args: (out := expand(*args), read.extend(map(len, out.entries)))[0])
     assert int(k_hop(data, [7], 3).sum()) == 7
     assert sum(read) == 2 * (2 + 4 + 4)
 
@@ -68,38 +68,6 @@ def test_k_hop_is_where_the_distance_is_known(seed, hops):
     assert torch.equal(k_hop(data, seeds, hops), wanted) and torch.equal(k_hop(edges, seeds, hops, 20), wanted)
 
 
-def test_induced_subgraph():
-    data = make([(0, 1), (1, 2), (2, 3), (3, 4), (1, 3)], 5, undirected=True)
-    part = induced_subgraph(data, [4, 1, 3])
-    assert part.ids.tolist() == [1, 3, 4] and part.position.tolist() == [-1, 0, -1, 1, 2]
-    assert part.data.pairs().tolist() == [[0, 1], [1, 2]]
-    assert torch.equal(part.data.x, data.x[part.ids]) and torch.equal(part.data.y, data.y[part.ids])
-    assert part.data.splits["train"].tolist() == [2] and part.data.splits["test"].tolist() == [0, 1]
-
-
-def test_induced_subgraph_keeps_pairs_with_both_ends_inside():
-    data = GraphData.create(torch.tensor([[0, 1], [1, 0]]), 4, splits={"val": torch.tensor([[0, 2], [0, 3], [2, 3]])})
-    assert induced_subgraph(data, [0, 3]).data.splits["val"].tolist() == [[0, 1]]
-
-
-def test_a_region_of_one_more_hop_than_layers_is_exact_for_gcn():
-    from torch_geometric.nn import GCNConv
-
-    g = torch.Generator().manual_seed(0)
-    edges = torch.randint(60, (2, 90), generator=g)
-    data = GraphData.create(torch.cat([edges, edges.flip(0)], 1), 60, x=torch.randn(60, 4, generator=g))
-    torch.manual_seed(0)
-    first, second = GCNConv(4, 5), GCNConv(5, 2)
-
-    def run(d):
-        return second(first(d.x, d.edge_index).relu(), d.edge_index)
-
-    seeds = torch.tensor([3, 40])
-    part = induced_subgraph(data, k_hop(data, seeds, 3))
-    assert part.data.num_nodes < data.num_nodes
-    torch.testing.assert_close(run(part.data)[part.position[seeds]], run(data)[seeds])
-
-
 PATH = make([(0, 1)], 3, undirected=True)
 WRONG = {
     "unknown seed": (lambda: k_hop(PATH, [3], 1), "unknown nodes 3: the graph has nodes 0 to 2"),
@@ -107,7 +75,6 @@ WRONG = {
     "mask": (lambda: k_hop(PATH, torch.ones(2, dtype=torch.bool), 1), r"shape \[3\], got \[2\]"),
     "hops": (lambda: k_hop(PATH, [0], -1), "0 or more, got -1"),
     "num_nodes": (lambda: k_hop(PATH.edge_index, [0], 1), "num_nodes is needed"),
-    "empty": (lambda: induced_subgraph(PATH, torch.zeros(3, dtype=torch.bool)), "at least one node"),
 }
 
 

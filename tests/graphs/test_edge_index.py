@@ -1,4 +1,4 @@
-"""Canonical pairs and keys."""
+"""Edge lists in order, in both directions, by node."""
 
 from __future__ import annotations
 
@@ -6,29 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphforget.graphs import both_directions, canonical_pairs, pair_keys
-from graphforget.graphs.pairs import neighbour_lists
+from graphforget.graphs import both_directions
+from graphforget.graphs.edge_index import neighbour_lists, sorted_edges
 
 rows = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=20)
 
 
 def _tensor(pairs):
     return torch.tensor(pairs, dtype=torch.long).view(-1, 2)
-
-
-@settings(deadline=None, max_examples=30)
-@given(rows, st.booleans())
-def test_canonical_pairs_are_the_set_of_edges(pairs, undirected):
-    expected = sorted({(min(p), max(p)) if undirected else p for p in pairs})
-    for size in (None, 7):
-        assert [tuple(p) for p in canonical_pairs(_tensor(pairs), undirected, size).tolist()] == expected
-
-
-@settings(deadline=None, max_examples=30)
-@given(rows)
-def test_keys_are_one_to_one(pairs):
-    keys = pair_keys(_tensor(pairs), 7).tolist()
-    assert [(key // 7, key % 7) for key in keys] == pairs
 
 
 @settings(deadline=None, max_examples=30)
@@ -39,3 +24,9 @@ def test_both_directions_and_neighbour_lists(pairs):
     assert [tuple(edge) for edge in edge_index.t().tolist()] == expected
     rowptr, col = neighbour_lists(_tensor(pairs).t(), 7)
     assert [col[rowptr[i] : rowptr[i + 1]].tolist() for i in range(7)] == [[v for u, v in expected if u == i] for i in range(7)]
+
+
+@settings(deadline=None, max_examples=30)
+@given(rows)
+def test_sorting_keeps_copies(pairs):
+    assert [tuple(edge) for edge in sorted_edges(_tensor(pairs).t(), 7).t().tolist()] == sorted(pairs)
