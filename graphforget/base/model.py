@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from graphforget.base.capabilities import acceleration_of, config_of, has_layer_names, has_reset
 from graphforget.base.data import content_digest
+from graphforget.base.stored import clear_caches, private_copy
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 
@@ -44,7 +44,8 @@ def fresh_like(template: nn.Module) -> nn.Module:
         made = type(template)(**config)
         acceleration = acceleration_of(template)
         return made if acceleration is None else acceleration.apply(made)
-    model = copy.deepcopy(template)
+    model = private_copy(template)
+    clear_caches(model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(float("nan"))
@@ -153,7 +154,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def frozen_copy(model: nn.Module) -> nn.Module:
     """A deep copy in evaluation mode that needs no gradients: a teacher."""
-    teacher = copy.deepcopy(model).eval()
+    teacher = private_copy(model).eval()
     for parameter in teacher.parameters():
         parameter.requires_grad_(False)
     return teacher

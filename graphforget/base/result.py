@@ -119,6 +119,17 @@ class UnlearnResult:
         """The data on which the model is to be served."""
         return self.split.data if self.serving.context == "original" else self.split.retain_data
 
+    @property
+    def residue(self) -> tuple[str, ...]:
+        """What the model still held of forgotten data when the run ended, in sentences; see :mod:`graphforget.base.residue`."""
+        return tuple(self.info.get("residue", ()))
+
+    def audit(self) -> tuple[str, ...]:
+        """The residue as the model is now, of everything deleted since the first data; :attr:`residue` is that of the run."""
+        from graphforget.base.aftercare import residue_of
+
+        return residue_of(self.model, self.first_original, self.task, self.task.split(*self.split.root))
+
     @cached_property
     def changed_parameters(self) -> tuple[str, ...]:
         """Names of parameters that differ from the original's, new ones included."""

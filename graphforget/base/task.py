@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from graphforget.base.batch import Batch, Forward
 from graphforget.base.history import FitLog, Recipe
 from graphforget.base.model import default_layer_names
+from graphforget.base.residue import Gone
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, ForgetSplit, View
 
@@ -201,6 +202,14 @@ class Task(ABC):
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
         """Retained examples by how near they are to the deletion, e.g. ``{"hop1": ids, "hop2": ids, "far": ids}``."""
         return {}
+
+    def slots(self, data: Any) -> dict[str, int]:
+        """How many slots the data have by kind of entity, e.g. ``{"node": N}`` or ``{"user": U, "item": I}``; dead ones count."""
+        return {}
+
+    def gone(self, split: ForgetSplit) -> Gone:
+        """What the residue audit looks for after a request: forgotten slots, deleted edges, content that only they had."""
+        return Gone()
 
     # ---- help ---------------------------------------------------------------------------------------------
     def check_kinds(self, request: DeletionRequest) -> None:

@@ -20,12 +20,14 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
+from graphforget.base.aftercare import clean_up
 from graphforget.base.batch import counting
 from graphforget.base.capabilities import has_entity_rows
 from graphforget.base.edits import edits_in
 from graphforget.base.history import FitLog
 from graphforget.base.model import Ensemble, frozen_copy
 from graphforget.base.result import Cost, Serving, UnlearnResult
+from graphforget.base.stored import private_copy
 from graphforget.base.tags import Tags
 from graphforget.base.task import Task
 from graphforget.exceptions import InputError, UnsupportedError
@@ -208,7 +210,7 @@ class Unlearner(ABC):
             if state is None:
                 prepared = self.prepare(model, task, split.data, seed=seed, history=history)
                 model, state = prepared.model, prepared.state
-            private = copy.deepcopy(model).to(target)
+            private = private_copy(model).to(target)
             for parameter in private.parameters():
                 parameter.requires_grad_(True)
                 parameter.grad = None
@@ -222,13 +224,15 @@ class Unlearner(ABC):
                 state,
                 history,
                 progress,
-                _source=copy.deepcopy(model).to(target),
+                _source=private_copy(model).to(target),
             )
             outcome = self._unlearn(run) or Outcome()
+            final = outcome.model if outcome.model is not None else run.model
+            left = clean_up(final, model, task, split, self.tags, seed=seed)
             if target.type == "cuda":
                 torch.cuda.synchronize(target)  # kernels still running belong to the cost
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
-        final = (outcome.model if outcome.model is not None else run.model).to(home)
+        final = final.to(home)
         _restore(model, final)
         serving = outcome.serving or Serving("retained", split.deny)
         return UnlearnResult(
@@ -243,7 +247,7 @@ class Unlearner(ABC):
             curve=tuple(run.curve),
             unlearner=copy.copy(self),  # whoever sets a parameter afterwards does not change what this run was
             cost=Cost(seconds, cpu_seconds, work.forward_examples, work.encodings, peak.bytes),
-            info={**dict(outcome.info)},
+            info={**dict(outcome.info), **left},
         )
 
     @abstractmethod

@@ -120,8 +120,10 @@ def evaluate(
     rows += floor_rows(task, subsets, judged_golds) + ([] if ranked is None else ranked.floor())
 
     by_method: dict[str, list[Judged]] = {}
-    for artefact in artefacts:
+    left: dict[str, list[str]] = {}
+    for artefact, result in zip(artefacts, several, strict=True):
         by_method.setdefault(artefact.method, []).append(artefact)
+        left.setdefault(artefact.method, []).extend(result.audit())
     verdicts = {
         method: judge(
             task,
@@ -132,10 +134,12 @@ def evaluate(
             tolerance=tolerance,
             deleted=split.forget_source,
             further=[] if ranked is None else ranked.checks(group),
+            residue=left[method],
         )
         for method, group in by_method.items()
     }
     meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
+    meta["residue"] = {method: list(dict.fromkeys(sentences)) for method, sentences in left.items()}
     if ranked is not None:
         meta["relative_gaps"] = ranked.facts
         meta["sampled"] = ranked.sampled

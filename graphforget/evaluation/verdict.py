@@ -23,22 +23,6 @@ from graphforget.reporting import Check, Verdict
 PRIMARY = ("deleted", "retained", "test")
 TOLERANCE = 0.002  # on |dp|: differences in probability below this are of no consequence to anyone
 EXACT = 1e-6  # golds of a deterministic recipe agree to rounding
-# Student's t, two-sided 95 %, by degrees of freedom.
-_T95 = {
-    1: 12.706,
-    2: 4.303,
-    3: 3.182,
-    4: 2.776,
-    5: 2.571,
-    6: 2.447,
-    7: 2.365,
-    8: 2.306,
-    9: 2.262,
-    10: 2.228,
-    15: 2.131,
-    20: 2.086,
-    30: 2.042,
-}
 _MEMBERSHIP = {
     f"same_{side}_auc{ending}": f"same-{side} membership AUC against {others}"
     for side in ("item", "user")
@@ -62,6 +46,7 @@ def judge(
     tolerance: float | None,
     deleted: str = "removed",
     further: Sequence[Check] = (),
+    residue: Sequence[str] = (),
 ) -> Verdict:
     """Judge one artefact (one model) or one method (several seeds of it).
 
@@ -74,6 +59,7 @@ def judge(
         tolerance: Added to the margin, in probability; default 0.002.
         deleted: What the subset ``deleted`` holds: the split's ``forget_source``.
         further: Checks of the task's own kind of evidence, such as membership within items; two golds or more.
+        residue: What the models still hold of deleted data; nothing is "sufficient" while there is any.
     """
     extra = TOLERANCE if tolerance is None else tolerance
     names = [name for name in PRIMARY if name in subsets]
@@ -90,10 +76,13 @@ def judge(
             )
             for name in names
         ]
-        return Verdict(
-            "inconclusive",
-            ["With a single gold model there is no noise floor to compare with, so nothing is decided: evaluate with gold=3."],
-            one,
+        return _with_residue(
+            residue,
+            Verdict(
+                "inconclusive",
+                ["With a single gold model there is no noise floor to compare with: evaluate with gold=3 for a decision."],
+                one,
+            ),
         )
     checks = []
     for name in names:
@@ -107,11 +96,20 @@ def judge(
     if "deleted" in names:
         checks.append(_shift(task, subsets["deleted"], artefacts, golds, extra))
     checks += further
-    return Verdict(
+    verdict = Verdict(
         _label(checks),
         _sentences(checks, len(golds), len(artefacts), _NAMES | {"deleted": _DELETED.get(deleted, _DELETED["removed"])}),
         checks,
     )
+    return _with_residue(residue, verdict)
+
+
+def _with_residue(residue: Sequence[str], verdict: Verdict) -> Verdict:
+    """What is still held is said first, and forbids any other verdict than "insufficient"."""
+    if not residue:
+        return verdict
+    held = [f"The model still holds deleted data: {'; '.join(dict.fromkeys(residue))}."]
+    return Verdict("insufficient", held + verdict.sentences, verdict.checks)
 
 
 def _shift(task: Task, subset: Subset, artefacts: list[Judged], golds: list[Judged], tolerance: float) -> Check:
@@ -160,8 +158,10 @@ def _signed(task: Task, artefacts: list[Judged], golds: list[Judged], subset: Su
 
 
 def t95(freedom: int) -> float:
-    """Student's t quantile for a two-sided 95 % interval (the next smaller tabulated degree of freedom, so never too narrow)."""
-    return _T95[max(k for k in _T95 if k <= freedom)]
+    """Student's t quantile for a two-sided 95 % interval."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
 
 
 def _sentences(checks: list[Check], num_golds: int, num_seeds: int, names: dict[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from graphforget import seed as seeds
 from graphforget.base import (
@@ -26,6 +27,7 @@ from graphforget.base import (
     fresh_like,
     weights_digest,
 )
+from graphforget.base.stored import stored
 from graphforget.base.task import Build
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import combine_outputs
@@ -88,11 +90,29 @@ class TrainableTask(Task):
                 model = self.build(data)
             elif self.template is not None:
                 model = fresh_like(self.template)
+                self._refuse_inherited(model, data)
             else:
                 raise InputError(
                     f"task '{self.name}' does not know the model: give it build=lambda data: MyModel(...) or template=model."
                 )
         return model
+
+    def _refuse_inherited(self, model: nn.Module, data: Any) -> None:
+        """A fresh copy of a template must not bring along what the template's buffers hold of its data.
+
+        Raises:
+            InputError: A buffer that no reset touches has one row per node, user, item, sample or edge.
+        """
+        sizes = self.slots(data)
+        for one in stored(model):
+            if one.kind != "buffer" or not one.tensor.dim() or isinstance(one.owner, _NormBase):
+                continue
+            kind = next((kind for kind, size in sizes.items() if size > 1 and one.tensor.size(0) == size), None)
+            if kind is not None:
+                raise InputError(
+                    f"a fresh {type(model).__name__} would inherit the buffer '{one.name}', one row per {kind}, from the trained "
+                    f"model: pass build=lambda data: {type(model).__name__}(...) to the task, so that it is made from the data."
+                )
 
     def forward(self, model: nn.Module, *batches: Batch, layers: Sequence[str] = ()) -> tuple[Forward, ...]:
         """Run the model; batches that are read in the same data share one encoding."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, count_work, using_row_ids
 from graphforget.base.capabilities import accepts_sparse, takes_node_ids
+from graphforget.base.residue import Content, Gone, only_there
+from graphforget.base.stored import clear_caches
 from graphforget.exceptions import InputError
 from graphforget.graphs import (
     GraphData,
@@ -18,6 +21,7 @@ from graphforget.graphs import (
     hop_distance,
     induced_subgraph,
     k_hop,
+    pair_keys,
     remove_edges,
     remove_features,
     remove_nodes,
@@ -112,6 +116,7 @@ class GraphTask(TrainableTask):
         else:
             x = ctx.features if own else ctx.dense
         extra = {"n_id": ctx.row_ids} if takes_node_ids(model) else {}
+        _forget_other_graphs(model, ctx, edited=inputs is not None)
         with using_row_ids(ctx.row_ids):
             outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
@@ -229,6 +234,34 @@ class GraphTask(TrainableTask):
             self, split, model, retain_sample=retain_sample, val_sample=val_sample, fanout=fanout, also=also, generator=generator
         )
 
+    def slots(self, data: GraphData) -> dict[str, int]:
+        """Slots by kind of entity."""
+        return {"node": data.num_nodes, "edge": data.edge_index.size(1)}
+
+    def gone(self, split: ForgetSplit) -> Gone:
+        """Forgotten nodes, deleted edges, and feature rows that no retained node has."""
+        before = split.data
+        dead = split.deny.get("node", torch.empty(0, dtype=torch.long))
+        altered = torch.cat([dead, *(target.ids for target in split.request.of("node_feature"))]).unique()
+
+        def deleted() -> Tensor:
+            there, stay = (pair_keys(data.edge_index.t(), data.num_nodes) for data in (before, split.retain_data))
+            return (~torch.isin(there, stay)).nonzero().view(-1)
+
+        def features() -> Tensor:
+            kept = split.retain_data.alive.clone()
+            kept[altered] = False
+            return only_there(dense_rows(before.x, altered), dense_rows(split.retain_data.x, kept.nonzero().view(-1)))
+
+        return Gone(
+            sizes={"node": before.num_nodes},
+            ids={"node": dead},
+            pairs=lambda: before.edge_index.t()[deleted()],
+            entries=before.edge_index.size(1),
+            deleted_entries=deleted,
+            content={} if before.x is None or not len(altered) else {"x": Content(before.x.size(1), features)},
+        )
+
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
         """Retained examples by hops from what the request touched: ``hop1`` (0 or 1), ``hop2``, ``far`` (beyond)."""
         hops = split.region["distance"][split.retain]
@@ -241,3 +274,22 @@ class GraphTask(TrainableTask):
     def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
         """removed, altered, affected, retain and readable, by the task's notion of an example; see :class:`ForgetSplit`."""
         raise NotImplementedError
+
+
+# Which graph a model read last: layers with ``cached=True`` keep what they derived of it.
+_LAST: WeakKeyDictionary[nn.Module, ReferenceType[GraphContext] | None] = WeakKeyDictionary()
+
+
+def _forget_other_graphs(model: nn.Module, context: GraphContext, *, edited: bool) -> None:
+    """Empty the caches of a model that read another graph last, or this one with edited features."""
+    last = _LAST.get(model)
+    if last is None or last() is not context or edited:
+        clear_caches(model)
+    _LAST[model] = None if edited else ref(context)
+
+
+def dense_rows(x: Tensor | None, ids: Tensor) -> Tensor:
+    """Rows of x as a dense matrix, [n, F]."""
+    assert x is not None
+    rows = take_rows(x, ids)
+    return rows.to_dense() if rows.layout == torch.sparse_csr else rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, cast
 
 import torch
@@ -17,6 +18,7 @@ from graphforget.base.capabilities import (
     has_pair_losses,
     reads_graph,
 )
+from graphforget.base.residue import Content, Gone, only_there
 from graphforget.exceptions import InputError
 from graphforget.interactions import InteractionGraph, Interactions, from_hetero
 from graphforget.interactions.convert import is_hetero
@@ -144,6 +146,30 @@ class Recommendation(TrainableTask):
         if not self._model_known:
             self.new_model(data, seed=0)
         return split_interactions(data, request, propagates=self.has_input_graph)
+
+    def slots(self, data: Interactions) -> dict[str, int]:
+        """Slots by kind of entity."""
+        return {"user": data.num_users, "item": data.num_items}
+
+    def gone(self, split: ForgetSplit) -> Gone:
+        """Forgotten users and items, removed interactions, and content that only forgotten items had."""
+        before, after = split.data, split.retain_data
+        none = torch.empty(0, dtype=torch.long)
+        modalities = split.request.modalities
+        train = before.splits["train"]
+        content = {}
+        for name, table in before.features.items():
+            items = torch.cat([split.deny.get("item", none), modalities.get(name, none)]).unique()
+            if len(items):
+                content[name] = Content(table.size(1), partial(_content_of, table, items, after))
+        return Gone(
+            sizes={"user": before.num_users, "item": before.num_items},
+            ids={kind: split.deny.get(kind, none) for kind in ("user", "item")},
+            pairs=lambda: split.removed,
+            entries=len(train),
+            deleted_entries=lambda: (~torch.isin(before.keys(train), before.keys(split.retain))).nonzero().view(-1),
+            content=content,
+        )
 
     def near(self, split: ForgetSplit) -> dict[str, Tensor]:
         """``hop1``: retained pairs that are altered, or affected by what is removed or altered; ``far``: the others."""
@@ -330,3 +356,10 @@ class Recommendation(TrainableTask):
             raise InputError(f"top_k must be cut-offs of at least 1, got {tuple(top_k)}.")
         blocks = self._ranked(model, view, max(top_k))
         return {name: value for k in top_k for name, value in summary(blocks, k).items()}
+
+
+def _content_of(table: Tensor, items: Tensor, after: Interactions) -> Tensor:
+    """Rows of a feature table that only these items had, [n, F]."""
+    kept = after.alive_items.clone()
+    kept[items] = False
+    return only_there(table[items], table[kept])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe, TensorData, resolve_labels
+from graphforget.base.residue import Content, Gone, only_there
 from graphforget.exceptions import InputError
 from graphforget.metrics.utility import accuracy
 from graphforget.requests import DeletionRequest, ForgetSplit, View, show_ids
@@ -90,6 +91,17 @@ class ImageClassification(TrainableTask):
             inside = torch.isin(data.y[ids], labels)
             ids = ids[inside if side == "forget" else ~inside]
         return View(data, ids, "none")
+
+    def slots(self, data: TensorData) -> dict[str, int]:
+        """Slots by kind of entity."""
+        return {"sample": len(data.alive)}
+
+    def gone(self, split: ForgetSplit) -> Gone:
+        """Forgotten samples, and inputs that no retained sample has."""
+        x, alive = split.data.x, split.retain_data.alive
+        ids = (split.data.alive & ~alive).nonzero().view(-1)
+        content = {"x": Content(x[0].numel(), lambda: only_there(x[ids], x[alive]))}
+        return Gone(sizes={"sample": len(alive)}, ids={"sample": ids}, content=content)
 
     def batches(
         self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None

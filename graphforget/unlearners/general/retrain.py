@@ -31,6 +31,7 @@ class Retrain(Unlearner):
         guarantee="exact",
         exact_reference="retrain",
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def _unlearn(self, run: Run) -> Outcome:

@@ -54,6 +54,7 @@ class SISA(Unlearner):
         guarantee="exact",
         exact_reference="own",
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def __init__(self, *, num_shards: int = 5, num_slices: int = 1, epochs: int | None = None) -> None:

@@ -94,6 +94,7 @@ class EASEDowndate(Unlearner):
         guarantee="exact",
         exact_reference="retrain",
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def __init__(self, *, max_condition: float = 1e8, tolerance: float = 1e-6, probes: int = 64) -> None:

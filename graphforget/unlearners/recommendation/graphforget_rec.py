@@ -82,6 +82,7 @@ class GraphForgetRec(Unlearner):
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained", "unlinked"}),
         needs_entity_rows=True,
+        forgotten_rows="reset",
     )
 
     def __init__(self, *, steps: int = 100, lr: float | None = None, controls: float = 0.25, proportional: bool = True) -> None:

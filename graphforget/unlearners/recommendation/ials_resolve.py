@@ -56,6 +56,7 @@ class IALSResolve(Unlearner):
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
         state_after="stale",
+        forgotten_rows="retrained",
     )
 
     def __init__(self, *, sweeps: int = 2, scope: str = "touched") -> None:

@@ -99,6 +99,7 @@ class IFRU(Unlearner):
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained"}),
         needs_entity_rows=True,
+        forgotten_rows="reset",
     )
 
     def __init__(

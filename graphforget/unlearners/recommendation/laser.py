@@ -58,6 +58,7 @@ class LASER(Unlearner):
         contexts=frozenset({"retained"}),
         reads_forget=False,
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def __init__(self, *, num_groups: int = 10, epochs: int | None = None, slack: float = 1.2, rounds: int = 50) -> None:

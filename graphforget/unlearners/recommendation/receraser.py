@@ -64,6 +64,7 @@ class RecEraser(Unlearner):
         reads_forget=False,
         needs_entity_rows=True,
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def __init__(

@@ -41,6 +41,7 @@ class ResetRepair(Unlearner):
         contexts=frozenset({"retained"}),
         reads_forget=False,
         needs_entity_rows=True,
+        forgotten_rows="reset",
     )
 
     def __init__(self, *, epochs: int = 1, lr: float | None = None, reset: str = "requested") -> None:

@@ -47,6 +47,7 @@ class RowReset(Unlearner):
         reads_forget=False,
         reads_retain=False,
         needs_entity_rows=True,
+        forgotten_rows="reset",
     )
 
     def __init__(self, *, reset: str = "requested") -> None:

@@ -56,6 +56,7 @@ class UltraRE(Unlearner):
         reads_forget=False,
         needs_entity_rows=True,
         state_after="exact",
+        forgotten_rows="retrained",
     )
 
     def __init__(self, *, num_shards: int = 10, by: str = "user", epochs: int | None = None, rounds: int = 50) -> None:

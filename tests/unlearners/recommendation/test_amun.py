@@ -48,7 +48,7 @@ def test_a_vanishing_share_is_fine_tuning():
 
 def test_one_full_batch_is_the_mean_over_both_parts():
     case, task = tiny_case("recommendation"), make(None)
-    split, model = task.split(case.data, case.requests["items"]), case.model()
+    split, model = task.split(case.data, case.requests["interactions"]), case.model()
     result = AmUn(epochs=1, lr=1e-3).unlearn(model, task, split)
     (kept,) = task.batches(split.view("retain", on="retained"))
     (gone,) = task.batches(split.view("forget", on="unlinked"))
@@ -65,7 +65,8 @@ def test_one_full_batch_is_the_mean_over_both_parts():
 
 @pytest.mark.parametrize("nothing", [{"epochs": 0}, {"lr": 0.0}])
 def test_no_steps_or_steps_of_no_length_change_nothing(nothing):
-    assert tiny_case("recommendation").unlearn("amun", "users", **nothing).changed_parameters == ()
+    result = tiny_case("recommendation").unlearn("amun", "interactions", **nothing)
+    assert result.changed_parameters == ()
 
 
 @pytest.mark.parametrize("bad", [{"share": 0.0}, {"epochs": 1.5}, {"lr": -1.0}])

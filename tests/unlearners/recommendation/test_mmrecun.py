@@ -32,7 +32,8 @@ def test_alpha_one_on_the_retained_data_is_fine_tuning(request_name):
 
 @pytest.mark.parametrize("nothing", [{"epochs": 0}, {"lr": 0.0}])
 def test_no_steps_or_steps_of_no_length_change_nothing(nothing):
-    assert tiny_case("recommendation").unlearn("mmrecun", "items", **nothing).changed_parameters == ()
+    result = tiny_case("recommendation").unlearn("mmrecun", "interactions", **nothing)
+    assert result.changed_parameters == ()
 
 
 def test_the_two_losses_pull_at_the_margin_as_the_paper_says():
@@ -55,7 +56,7 @@ def test_one_full_batch_is_the_stated_sum():
 
     case = tiny_case("recommendation")
     task = Fixed(build=case.task.build, l2=0.2, recipe=Recipe(batch_size=None))
-    split, model = task.split(case.data, case.requests["items"]), case.model()
+    split, model = task.split(case.data, case.requests["interactions"]), case.model()
     result = MMRecUn(alpha=0.3, epochs=1, lr=1e-3).unlearn(model, task, split)
     (kept,) = task.batches(split.view("retain", on="retained"))
     (gone,) = task.batches(split.view("forget", on="unlinked"))

@@ -45,7 +45,7 @@ def test_one_step_is_the_closed_form():
 
 
 def test_a_large_eps_is_plain_reverse_descent():
-    case, task, split = setting()
+    case, task, split = setting("interactions")
     model = case.model()
     result = RRL(epochs=1, lr=1e6, eps=1e7).unlearn(model, task, split)
     gone = gradients(task, model, split.view("forget", on="unlinked"), +1)
@@ -66,7 +66,8 @@ def test_what_retained_data_pull_at_moves_less():
 
 @pytest.mark.parametrize("nothing", [{"epochs": 0}, {"lr": 0.0}])
 def test_no_steps_or_steps_of_no_length_change_nothing(nothing):
-    assert tiny_case("recommendation").unlearn("rrl", "users", **nothing).changed_parameters == ()
+    result = tiny_case("recommendation").unlearn("rrl", "interactions", **nothing)
+    assert result.changed_parameters == ()
 
 
 def test_forgotten_margins_fall_epoch_by_epoch():
