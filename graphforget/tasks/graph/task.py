@@ -21,7 +21,6 @@ from graphforget.graphs import (
     hop_distance,
     induced_subgraph,
     k_hop,
-    pair_keys,
     remove_edges,
     remove_features,
     remove_nodes,
@@ -29,6 +28,7 @@ from graphforget.graphs import (
 )
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
+from graphforget.requests.keys import column_keys
 from graphforget.tasks.graph.change import Change, resolve
 from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
@@ -245,7 +245,8 @@ class GraphTask(TrainableTask):
         altered = torch.cat([dead, *(target.ids for target in split.request.of("node_feature"))]).unique()
 
         def deleted() -> Tensor:
-            there, stay = (pair_keys(data.edge_index.t(), data.num_nodes) for data in (before, split.retain_data))
+            sizes = (before.num_nodes, before.num_nodes)
+            there, stay = (column_keys(data.edge_index, sizes) for data in (before, split.retain_data))
             return (~torch.isin(there, stay)).nonzero().view(-1)
 
         def features() -> Tensor:
