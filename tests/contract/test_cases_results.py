@@ -181,7 +181,6 @@ def test_methods_never_name_a_device(path):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("method", METHODS)
 def test_a_run_on_a_device_comes_back(method):
     for task in TASKS:

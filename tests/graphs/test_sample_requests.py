@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import networkx as nx
 import pytest
 import torch
@@ -143,8 +141,6 @@ def test_mistakes(call, sentence):
 
 @pytest.mark.data
 def test_outside_candidates_of_dblp(monkeypatch, tmp_path):
-    if not os.environ.get("GRAPHFORGET_DATA"):
-        pytest.skip("GRAPHFORGET_DATA is not set")
     monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path))
     data = load("dblp", task="link_prediction", seed=42)
     assert len(data.pairs()) == 47_581 and torch.equal(data.pairs(), canonical_pairs(data.pairs(), True))

@@ -147,8 +147,6 @@ def test_features_are_row_normalised_and_sparse_where_large(monkeypatch):
     ],
 )
 def test_real_graphs(name, sizes, monkeypatch, tmp_path):
-    if not os.environ.get("GRAPHFORGET_DATA"):
-        pytest.skip("GRAPHFORGET_DATA is not set")
     monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path))
     if pyg.find_raw(pyg.SPECS[name]) is None:
         pytest.skip(f"GRAPHFORGET_DATA has no raw files of {name}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,6 @@ from graphforget.datasets import load
 from graphforget.exceptions import InputError
 
 NAMES = ["tiktok", "amazon_baby", "amazon_beauty", "citeulike_a", "ml_1m", "book_crossing", "gowalla"]
-here = "GRAPHFORGET_DATA" in os.environ
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -42,7 +39,6 @@ def test_other_files_are_refused(monkeypatch, tmp_path):
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not here, reason="needs the raw files")
 def test_tiktok():
     data = load("tiktok", task="recommendation")
     assert {part: len(p) for part, p in data.splits.items()} == {"train": 59541, "val": 3051, "test": 6130}
@@ -51,7 +47,6 @@ def test_tiktok():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not here, reason="needs the raw files")
 def test_amazon_baby_can_be_named_as_mmrec_does():
     data, other = load("amazon-baby"), load("amazon-baby", mmrec_parts=True)
     assert len(data.splits["val"]) == len(other.splits["test"]) == 21682
@@ -59,7 +54,6 @@ def test_amazon_baby_can_be_named_as_mmrec_does():
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.skipif(not here, reason="needs the raw files")
 def test_attributes_make_requests():
     books = load("book-crossing")
     assert len(books.items_with("publisher", "Ballantine Books")) > 100 and books.features["text"].shape == (17384, 128)
@@ -76,7 +70,6 @@ def test_attributes_make_requests():
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.skipif(not here, reason="needs the raw files")
 @pytest.mark.parametrize("name, train", [("ml_1m", 720152), ("gowalla", 810128)])
 def test_validation_can_be_held_out(name, train):
     assert "val" not in load(name).splits

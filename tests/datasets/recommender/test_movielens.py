@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import urllib.request
 import zipfile
 
@@ -15,10 +14,7 @@ from graphforget.datasets import load
 from graphforget.datasets.recommender import movielens as interactions
 from graphforget.exceptions import InputError
 
-needs_data = pytest.mark.skipif("GRAPHFORGET_DATA" not in os.environ, reason="needs the raw files")
 
-
-@needs_data
 @pytest.mark.data
 def test_ml_100k(tmp_path, monkeypatch):
     data = load("ml_100k")

@@ -13,14 +13,13 @@ from torch.autograd import gradcheck, gradgradcheck
 from graphforget.kernels import SparseGraph, masked_spmm, pair_scores, sddmm, spmm, spmm_rows, sum_edges, using
 from graphforget.kernels.backends import cpu, cuda, reference
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 #: (backend, device): "cuda" is torch's CSR product, which the CPU has too.
 RUNS = [
     ("reference", "cpu"),
     ("cpu", "cpu"),
     ("cuda", "cpu"),
-    pytest.param("reference", "cuda", marks=CUDA),
-    pytest.param("cuda", "cuda", marks=CUDA),
+    pytest.param("reference", "cuda", marks=pytest.mark.gpu),
+    pytest.param("cuda", "cuda", marks=pytest.mark.gpu),
 ]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2**-7}
 WIDTH = 3

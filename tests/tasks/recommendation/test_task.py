@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 
 import pytest
 import torch
@@ -392,7 +391,6 @@ def test_settings_are_checked_and_described(data):
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.skipif("GRAPHFORGET_DATA" not in os.environ, reason="needs the raw files")
 def test_the_recipe_beats_popularity_on_movielens():
     from graphforget.datasets import load
 
