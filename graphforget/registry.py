@@ -76,6 +76,21 @@ def import_path(path: str, kind: str) -> Any:
         raise InputError(f"module '{module}' has no class '{attribute}'.") from None
 
 
+def declared_class(group: str, path: str) -> Any | None:
+    """The class of a path that a file holds, where an installed package declares it among its entry points; None elsewhere."""
+    from importlib import metadata
+
+    package = path.partition(":")[0].partition(".")[0]
+    for point in metadata.entry_points(group=group):
+        if point.module.partition(".")[0] != package:
+            continue
+        with contextlib.suppress(Exception):  # a broken package declares nothing
+            found = point.load()
+            if _target(found) == path:
+                return found
+    return None
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of a registry.

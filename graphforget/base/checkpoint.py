@@ -1,7 +1,8 @@
 """Models on disk: weights in safetensors, structure in JSON. Nothing is unpickled.
 
-``model.json`` names the class by import path. Loading a class that is not graphforget's runs that class's code, so the
-caller has to name it (``model_class=`` or ``--model-class``); a file never decides on its own which code runs.
+``model.json`` names the class by import path. Loading a class that is not graphforget's runs that class's code, so either it is
+installed for graphforget (an entry point in the group ``graphforget.models``, see :mod:`graphforget.registry`), or the caller
+names it (``model_class=`` or ``--model-class``); a file never decides on its own which code runs.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from graphforget.base.capabilities import config_of
 from graphforget.base.edits import ModelEdit, replay
 from graphforget.exceptions import InputError
 from graphforget.home import replacing, write_text
-from graphforget.registry import import_path
+from graphforget.registry import declared_class, import_path
 
+GROUP = "graphforget.models"  # of the entry points of installed packages
 WEIGHTS, STRUCTURE = "model.safetensors", "model.json"
 
 
@@ -125,20 +127,21 @@ def load_model(
         model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
 
     Raises:
-        InputError: Unreadable files, an untrusted class, or weights that do not fit.
+        InputError: Unreadable files, a class that is neither ours, nor installed, nor named, or weights that do not fit.
     """
     structure = read_structure(folder)
     edits = tuple(ModelEdit(**entry) for entry in structure.get("edits", ()))
     if model is None:
         path = model_class or structure["class"]
-        if not path.startswith("graphforget.") and model_class is None:
+        cls = import_class(path) if model_class or path.startswith("graphforget.") else declared_class(GROUP, path)
+        if cls is None:
             raise InputError(
                 f"this model is a '{path}', which is not part of graphforget: name it with "
                 f"model_class='{path}' (--model-class {path}) to let its code run."
             )
         config = structure.get("config")
         try:
-            model = import_class(path)(**(config or {}))
+            model = cls(**(config or {}))
         except TypeError as error:
             raise InputError(
                 f"cannot build '{path}' from its saved configuration ({error}); give the class a `config` "

@@ -22,6 +22,9 @@ DataOptions = Annotated[
     typer.Option("--data-option", "-D", metavar="KEY=VALUE", help="Option of the dataset, e.g. -D seed=1; may be repeated."),
 ]
 ModelClass = Annotated[str | None, typer.Option(help="package.module:Class of a model outside graphforget; its code runs.")]
+MadeBy = Annotated[
+    str | None, typer.Option("--method", help="package.module:Class of a result's method that is not installed; its code runs.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")]
 ItemIds = Annotated[str | None, typer.Option("--items", "--item", metavar="ID,ID,...", help="Items by id, e.g. 3,17.")]
 UserIds = Annotated[str | None, typer.Option("--users", "--user", metavar="ID,ID,...", help="Users by id, e.g. 5,8.")]

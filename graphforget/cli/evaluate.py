@@ -24,12 +24,16 @@ from graphforget.cli.unlearn import check_out
 
 def evaluate(
     results: Annotated[list[Path], typer.Argument(help="Folders that `graphforget unlearn --out` wrote.")],
-    data: Annotated[str, typer.Option(help="Dataset name or data file, as given to `graphforget unlearn`.")],
+    data: Annotated[str, typer.Option(help="Dataset, package.module:function or data file, as given to `graphforget unlearn`.")],
     task: Annotated[str | None, typer.Option(help="Task; default: the one in the results.")] = None,
     gold: Annotated[int, typer.Option(min=1, help="Number of retrained models; three suffice for one artefact.")] = 3,
     margin: Annotated[float, typer.Option(help="Allowed multiple of the distance between gold models.")] = 1.25,
     tolerance: Annotated[float | None, typer.Option(help="Added to the margin, in probability.")] = None,
     original_seed: Annotated[int | None, typer.Option(help="Seed of the original's training; no gold model shares it.")] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="package.module:Class of a result's method that is not installed; its code runs; may be repeated."),
+    ] = None,
     model_class: ModelClass = None,
     data_option: DataOptions = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.json, report.md and report.html.")] = None,
@@ -43,7 +47,9 @@ def evaluate(
 
     if out is not None:
         check_out(out, force)
-    loaded = load_results(results, data, task=task, model_class=model_class, data_options=key_values(data_option, "-D"))
+    loaded = load_results(
+        results, data, task=task, methods=method or (), model_class=model_class, data_options=key_values(data_option, "-D")
+    )
     with progress() as show:
         report = measure(
             loaded,

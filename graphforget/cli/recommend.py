@@ -9,6 +9,7 @@ import typer
 from graphforget.cli.common import (
     DataOptions,
     Json,
+    MadeBy,
     ModelClass,
     ServedData,
     ServedFolder,
@@ -28,6 +29,7 @@ def recommend(
     data: ServedData = None,
     data_option: DataOptions = None,
     model_class: ModelClass = None,
+    method: MadeBy = None,
     json: Json = False,
 ) -> None:
     """Ranked items for users: none that the user has, none that is forgotten, denied or suspended."""
@@ -36,7 +38,7 @@ def recommend(
     if users is None:
         raise InputError("say for whom: --user 12, or --users 12,40.")
     ids = list(dict.fromkeys(id_list("--users", users)))
-    served = load_served(folder, data, model_class=model_class, data_options=key_values(data_option, "-D"))
+    served = load_served(folder, data, model_class=model_class, method=method, data_options=key_values(data_option, "-D"))
     rows = served.recommend(ids, top_k=min(top, served.data.num_items)).tolist()
     columns = _known(served.data)
     lists: list[dict[str, Any]] = []

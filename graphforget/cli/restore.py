@@ -12,6 +12,7 @@ from graphforget.cli.common import (
     Force,
     ItemIds,
     Json,
+    MadeBy,
     ModelClass,
     ServedData,
     ServedFolder,
@@ -32,6 +33,7 @@ def restore(
     data: ServedData = None,
     data_option: DataOptions = None,
     model_class: ModelClass = None,
+    method: MadeBy = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the fresh rows.")] = 0,
     force: Force = False,
     json: Json = False,
@@ -44,7 +46,7 @@ def restore(
     if items is None and not items_with:
         raise InputError("say which items come back: --items 3,17, by their old ids, or --items-with publisher=Ballantine.")
     given = id_list("--items", items) if items is not None else []
-    served = load_served(folder, data, model_class=model_class, data_options=key_values(data_option, "-D"))
+    served = load_served(folder, data, model_class=model_class, method=method, data_options=key_values(data_option, "-D"))
     if served.result is None or served.result.serving.context == "original":
         raise InputError(f"nothing was forgotten from the model in '{served.folder}', so there is nothing to restore.")
     old = sorted({*given, *(item for text in items_with or [] for item in _forgotten_with(served.result, text))})

@@ -11,6 +11,7 @@ from graphforget.cli.common import (
     DataOptions,
     ItemIds,
     Json,
+    MadeBy,
     ModelClass,
     ServedData,
     ServedFolder,
@@ -33,6 +34,7 @@ def suspend(
     data: ServedData = None,
     data_option: DataOptions = None,
     model_class: ModelClass = None,
+    method: MadeBy = None,
     json: Json = False,
 ) -> None:
     """Stop serving users and items at once, reversibly: `graphforget recommend` leaves them out. Nothing is forgotten."""
@@ -46,7 +48,7 @@ def suspend(
         more = ", or --lift --all" if lift else ""
         raise InputError(f"say what: --items 3,17, --users 5, --items-with publisher=Ballantine, or --request FILE{more}.")
     asked = make_request(request, ids, items_with or [], []) if named else None
-    before = load_served(folder, data, model_class=model_class, data_options=key_values(data_option, "-D"))
+    before = load_served(folder, data, model_class=model_class, method=method, data_options=key_values(data_option, "-D"))
     now = suspend_saved(before, _resolve(asked, before), lift=lift)
     suspended = {side: number.tolist() for side, number in now.suspended.items()}
     if json:

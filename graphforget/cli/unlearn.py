@@ -41,7 +41,9 @@ Modality = Annotated[
 
 def unlearn(
     model: Annotated[Path, typer.Option(help="Folder with model.safetensors and model.json, or an earlier result.")],
-    data: Annotated[str, typer.Option(help="Dataset, or a .npz / .safetensors file, as before any deletion.")],
+    data: Annotated[
+        str, typer.Option(help="Dataset, package.module:function, or a .npz / .safetensors file, as before any deletion.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the result.")],
     request: Annotated[
         Path | None, typer.Option(help='Request file, e.g. {"targets": [{"kind": "edge", "ids": [[0, 1]]}]}.')
@@ -53,7 +55,7 @@ def unlearn(
     task: Annotated[
         str | None, typer.Option(help="Default: link_prediction, or recommendation where items or users are named.")
     ] = None,
-    method: Annotated[str, typer.Option(help="How to forget; see `graphforget list methods`.")] = "auto",
+    method: Annotated[str, typer.Option(help="How to forget: see `graphforget list methods`, or package.module:Class.")] = "auto",
     option: Options = None,
     recipe: RecipeOptions = None,
     model_class: ModelClass = None,

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from graphforget.exceptions import InputError
-from graphforget.registry import Registry, check_params
+from graphforget.registry import Registry, accepted, check_params
 
 _SYNTHETIC = "graphforget.datasets.recommender.synthetic:"
 _PYG = "graphforget.datasets.graph.pyg:"
@@ -66,7 +66,8 @@ def load(name: str, *, task: str | None = None, seed: int = 0, canary: float | N
     Raw files are looked for in ``GRAPHFORGET_DATA`` (read only), then in the cache, then downloaded as PyTorch Geometric does.
 
     Args:
-        name: See :data:`DATASETS`; hyphens count as underscores.
+        name: See :data:`DATASETS`; hyphens count as underscores. Of others ``"package.module:function"``: a function of ``task``,
+            ``seed`` and its own parameters that returns one of graphforget's containers, or what the task adopts.
         task: What to split for, e.g. ``"link_prediction"``; by default the dataset's first task.
         seed: Seed of the split, where the dataset has no public one.
         canary: For recommendation: share of the training interactions to hold out as canaries, e.g. 0.01; see
@@ -82,6 +83,9 @@ def load(name: str, *, task: str | None = None, seed: int = 0, canary: float | N
         34
     """
     maker = DATASETS[name if not isinstance(name, str) or ":" in name or name in DATASETS else name.replace("-", "_")]
+    lacking = [option for option in ("task", "seed") if option not in accepted(maker)]
+    if lacking:
+        raise InputError(f"dataset '{name}' must take task= and seed=, and it does not take {' and '.join(lacking)}.")
     check_params(maker, params, f"dataset '{name}'")
     data = maker(task=task, seed=seed, **params)
     if canary is None:

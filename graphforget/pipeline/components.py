@@ -19,14 +19,14 @@ from graphforget.models.make import ModelMaker
 from graphforget.pipeline.config import DataSection, ModelSection, RequestSection, TaskSection, UnlearnerSection
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.files import SUFFIXES, read_data
-from graphforget.registry import nearest
+from graphforget.registry import is_path, nearest
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
 
 def make_data(section: DataSection, task: str) -> Any:
-    """Load a dataset by name, or a data file."""
+    """Load a dataset by name or path of its function, or a data file; ``task`` is the task's own name."""
     if section.file is not None:
         return read_data(section.file)
     from graphforget.datasets import load
@@ -36,19 +36,40 @@ def make_data(section: DataSection, task: str) -> Any:
 
 
 def find_data(spec: str, task: str, **options: Any) -> Any:
-    """Data as the command line names it: a dataset, or a ``.npz`` / ``.safetensors`` file.
+    """Data as the command line names it: a dataset, ``package.module:function``, or a ``.npz`` / ``.safetensors`` file.
 
     Raises:
-        InputError: Neither; the nearest dataset names are listed.
+        InputError: None of these; the nearest dataset names are listed.
     """
     from graphforget.datasets import DATASETS, load
 
-    name = spec.replace("-", "_")  # ml-1m is loaded as ml_1m
-    if name in DATASETS:
-        return load(name, task=task, **options)
+    if is_dataset(spec):
+        return load(spec, task=task, **options)
     if Path(spec).suffix in SUFFIXES or Path(spec).exists():
         return read_data(spec)
     raise InputError(f"there is no dataset and no file '{spec}'; {nearest(spec, list(DATASETS))}")
+
+
+def is_dataset(spec: str) -> bool:
+    """Whether a word of the command line names a dataset rather than a file."""
+    from graphforget.datasets import DATASETS
+
+    if is_path(spec) and not Path(spec).exists():
+        return True
+    return spec in DATASETS or spec.replace("-", "_") in DATASETS  # ml-1m is loaded as ml_1m
+
+
+def check_source(folder: Path, name: str) -> None:
+    """Refuse data of others that only a saved file names.
+
+    Raises:
+        InputError: The name is the path of a function.
+    """
+    if is_path(name) and not Path(name).exists():
+        raise InputError(
+            f"'{folder}' says that its data come from '{name}', which is not part of graphforget: "
+            f"give --data {name} to let its code run."
+        )
 
 
 def make_task(section: TaskSection, model: ModelSection, data: Any, trained: nn.Module | None) -> tuple[Task, Any]:

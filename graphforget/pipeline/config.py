@@ -21,7 +21,7 @@ from graphforget.exceptions import InputError
 from graphforget.models import MODELS
 from graphforget.pipeline.fields import Component, Section, complete, validate
 from graphforget.pipeline.reading import apply_overrides, read_recipe
-from graphforget.registry import nearest
+from graphforget.registry import Registry, nearest
 from graphforget.requests import KINDS
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
@@ -234,6 +234,17 @@ def load_config(config: str | Path | Mapping[str, Any] | RunConfig, overrides: S
         raise InputError(f"{source}: {error}" if source else str(error)) from None
 
 
+def read_config(file: Path) -> RunConfig:
+    """The configuration that a run folder holds; it is complete, and nothing that it names is imported.
+
+    Raises:
+        InputError: Unreadable, or no configuration.
+    """
+    content, lines = read_recipe(file)
+    config: RunConfig = validate(RunConfig, content, lines, str(file))
+    return config
+
+
 def _path(override: str) -> tuple[str | int, ...]:
     return tuple(int(part) if part.isdigit() else part for part in override.partition("=")[0].strip().split("."))
 
@@ -258,25 +269,28 @@ def _complete(config: RunConfig) -> RunConfig:
     updates: dict[str, Any] = {
         "task": TaskSection(name=config.task.name, recipe=recipe, layers=config.task.layers, **task),
         "model": model,
-        "data": complete_data(config.data, config.task.name),
+        "data": complete_data(config.data),
         "unlearner": complete_method("unlearner", config.unlearner),
         "compare": tuple(complete_method(f"compare.{i}", entry) for i, entry in enumerate(config.compare)),
     }
     return config.model_copy(update=updates)
 
 
-def lookup(where: str, registry: Mapping[str, Any], key: str) -> Any:
-    """A registered component.
+def lookup(where: str, registry: Registry, key: str) -> Any:
+    """A component by name or path, as a user wrote it.
 
     Raises:
-        InputError: Unknown key; the nearest are named.
+        InputError: Unknown name (the nearest are given), or a component of others that cannot be used.
     """
-    if key not in registry:
+    if ":" not in key and key not in registry:
         raise InputError(f"{where}: there is no '{key}'; {nearest(key, list(registry))}")
-    return registry[key]
+    try:
+        return registry[key]
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
-def complete_data(data: DataSection, task: str) -> DataSection:
+def complete_data(data: DataSection) -> DataSection:
     """The section with the loader's defaults written out; ``canary`` is an option of all loaders together."""
     if data.file is not None:
         if data.params:

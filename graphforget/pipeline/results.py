@@ -61,15 +61,24 @@ def read_record(folder: str | Path) -> dict[str, Any]:
 
 
 def load_result(
-    folder: str | Path, data: Any, task: str | Task | None = None, *, model_class: str | None = None
+    folder: str | Path,
+    data: Any,
+    task: str | type[Task] | Task | None = None,
+    *,
+    model_class: str | None = None,
+    method: str | type[Unlearner] | None = None,
 ) -> UnlearnResult:
     """Rebuild a result that :func:`save_result` wrote.
+
+    The files of a result never decide alone which code runs: a method, task or model class in them is graphforget's, or its
+    package is installed for graphforget (see :mod:`graphforget.registry`), or it is named here.
 
     Args:
         folder: The folder.
         data: The data before any deletion, as the original was trained on it.
-        task: Name or instance; by default the one in the record.
+        task: Name, path, class or instance; by default the one in the record.
         model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
+        method: Path or class of the method that made the result, where it is neither graphforget's nor installed; its code runs.
 
     Returns:
         The result. For a sequence of requests ``original`` is the model before the first of them.
@@ -79,6 +88,7 @@ def load_result(
     """
     folder = Path(folder)
     record = read_record(folder)
+    unlearner = _method_of(folder, record, method)  # first: it may bring the operators that the model was edited with
     if isinstance(task, Task):
         the_task, container = task, task.adopt(data)
         original = load_model(folder / "original", model=task.new_model(container, seed=0))[0].eval()
@@ -113,11 +123,36 @@ def load_result(
             seed=record["seed"],
             cost=Cost(**{k: v for k, v in record["cost"].items() if k in names}),
             curve=tuple(record["curve"]),
-            unlearner=METHODS.resolve(record["method"], Unlearner, **record["params"]),
+            unlearner=unlearner,
             info=dict(record["info"]) | ({"earlier_requests": [r.to_dict() for r in earlier]} if earlier else {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"'{folder / 'result.json'}' is damaged ({type(error).__name__}: {error}).") from None
+
+
+def _method_of(folder: Path, record: Mapping[str, Any], given: str | type[Unlearner] | None) -> Unlearner:
+    """The method that made a result, with its parameters.
+
+    Raises:
+        InputError: It is not known here, or is not the one that the caller names.
+    """
+    name, params = record.get("method"), record.get("params")
+    if not isinstance(name, str) or not isinstance(params, dict):
+        raise InputError(f"'{folder / 'result.json'}' is damaged: it does not say by which method it was made.")
+    if given is None:
+        try:
+            cls = METHODS.named(name)
+        except InputError as error:
+            raise InputError(
+                f"'{folder}' was made by a method that is not known here: {error} A method of others is installed, or named: "
+                f"method='package.module:Class' (--method)."
+            ) from error
+    else:
+        cls = METHODS[given] if isinstance(given, str) else given
+        if cls.tags.key != name:
+            raise InputError(f"'{folder}' was made by the method '{name}', not by '{cls.tags.key}'.")
+    unlearner: Unlearner = METHODS.resolve(cls, Unlearner, **params)
+    return unlearner
 
 
 def _task_record(record: Mapping[str, Any]) -> dict[str, Any]:

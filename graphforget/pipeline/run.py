@@ -29,6 +29,7 @@ from graphforget.pipeline.results import load_result, save_result
 from graphforget.pipeline.saved import read_history
 from graphforget.reporting import Report
 from graphforget.requests import DeletionRequest
+from graphforget.tasks import TASKS
 
 Progress = Callable[[str, int, int, Mapping[str, Any]], None]
 Work = Callable[[], tuple[list[Path], dict[str, Any]]]
@@ -89,7 +90,7 @@ class _Prepared:
 
 
 def _prepare(config: RunConfig) -> _Prepared:
-    data = make_data(config.data, config.task.name)
+    data = make_data(config.data, TASKS[config.task.name].name)
     trained = load_trained(config.model, data) if config.model.trained else None
     task, data = make_task(config.task, config.model, data, trained)
     request = task.split(data, make_request(config.request, task, data)).request

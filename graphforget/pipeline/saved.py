@@ -12,7 +12,7 @@ from torch import nn
 
 from graphforget.base import FitLog, Recipe, Task, Unlearner, UnlearnResult, load_model
 from graphforget.exceptions import InputError
-from graphforget.pipeline.components import find_data
+from graphforget.pipeline.components import find_data, is_dataset
 from graphforget.pipeline.config import check_device, lookup
 from graphforget.pipeline.fields import complete
 from graphforget.pipeline.results import is_result, load_result, read_record
@@ -43,10 +43,10 @@ def unlearn_saved(
 
     Args:
         model: Folder with ``model.safetensors`` and ``model.json``; a folder with ``result.json`` is continued.
-        data: Dataset name or data file, before any deletion.
+        data: Dataset name, path or data file, before any deletion.
         request: Request file, or a function that makes the request from the data as they are before it.
-        task: Name; for a saved result it must be the result's own.
-        method: Name, or ``"auto"``.
+        task: Name or path; for a saved result it must be the result's own.
+        method: Name, path, or ``"auto"``.
         params: Parameters of the method.
         recipe: Fields of :class:`~graphforget.base.Recipe` that differ from the task's default.
         model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
@@ -72,7 +72,10 @@ def unlearn_saved(
     if is_result(folder):
         if recipe:
             raise InputError("-r belongs to the first deletion; a saved result keeps its own recipe.")
-        before = load_result(folder, find_data(data, task, **(data_options or {})), task, model_class=model_class)
+        named = read_record(folder).get("method")
+        own = method if method != "auto" and METHODS[method].tags.key == named else None
+        container = find_data(data, task_class.name, **(data_options or {}))
+        before = load_result(folder, container, task, model_class=model_class, method=own)
         the_task, current, served = before.task, before.split.retain_data, before.model
     else:
         described = read_task(folder)
@@ -80,7 +83,7 @@ def unlearn_saved(
         trains = Recipe(**complete("-r", Recipe, recipe or {}, known=known))
         served = load_model(folder, model_class=model_class)[0].eval()
         the_task = task_beside(described, served, task_class, trains)
-        current = the_task.adopt(find_data(data, task, **(data_options or {})))
+        current = the_task.adopt(find_data(data, task_class.name, **(data_options or {})))
     if asked is None:
         asked = request(current)  # type: ignore[operator]
     split = the_task.split(current, asked)
@@ -100,10 +103,7 @@ def unlearn_saved(
 
 def data_source(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """How to find data again: a dataset's name, or a file's full path, and the options."""
-    from graphforget.datasets import DATASETS
-
-    known = name.replace("-", "_") in DATASETS
-    return {"name": name if known else str(Path(name).resolve()), "options": dict(options)}
+    return {"name": name if is_dataset(name) else str(Path(name).resolve()), "options": dict(options)}
 
 
 def load_results(
@@ -111,10 +111,19 @@ def load_results(
     data: str,
     *,
     task: str | None = None,
+    methods: Sequence[str] = (),
     model_class: str | None = None,
     data_options: Mapping[str, Any] | None = None,
 ) -> list[UnlearnResult]:
     """Several saved results on the same data, and with the same task object.
+
+    Args:
+        folders: The results.
+        data: Dataset name or data file, before any deletion.
+        task: Name or path; by default the one in the records.
+        methods: Paths of methods of others that are not installed, whose results are among these; their code runs.
+        model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
+        data_options: Options of the dataset.
 
     Raises:
         InputError: A folder is no result, or does not fit the data or the task.
@@ -123,12 +132,17 @@ def load_results(
     described = [record.get("task", {}) for record in records]
     if any(other != described[0] for other in described):
         raise InputError("the results were made for different tasks or training recipes; evaluate them one by one.")
-    name = task or str(described[0].get("name"))
-    lookup("--task", TASKS, name)
-    container = find_data(data, name, **(data_options or {}))
-    loaded = [load_result(folders[0], container, task, model_class=model_class)]
+    name = described[0].get("name")
+    cls = lookup("--task", TASKS, task) if task is not None else TASKS.named(str(name))
+    container = find_data(data, cls.name, **(data_options or {}))
+    named = {lookup("--method", METHODS, method).tags.key: method for method in methods}
+    made = [named.get(str(record.get("method"))) for record in records]
+    if unused := set(named.values()) - set(made):
+        raise InputError(f"--method {sorted(unused)[0]}: none of the results was made by it.")
+    loaded = [load_result(folders[0], container, task, model_class=model_class, method=made[0])]
     # One task object: what it derives from the data, and the golds' key, are then shared.
-    return loaded + [load_result(folder, container, loaded[0].task) for folder in folders[1:]]
+    more = zip(folders[1:], made[1:], strict=True)
+    return loaded + [load_result(folder, container, loaded[0].task, method=method) for folder, method in more]
 
 
 def check_runs(task: Task, model: nn.Module, data: Any) -> None:

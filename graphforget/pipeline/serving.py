@@ -18,8 +18,8 @@ from graphforget.exceptions import InputError
 from graphforget.home import write_json
 from graphforget.interactions import Interactions
 from graphforget.interactions.edit import check_entities
-from graphforget.pipeline.components import find_data, make_data
-from graphforget.pipeline.config import load_config
+from graphforget.pipeline.components import check_source, find_data
+from graphforget.pipeline.config import read_config
 from graphforget.pipeline.interaction_files import write_interactions
 from graphforget.pipeline.results import is_result, load_result, read_record
 from graphforget.pipeline.saved import check_runs, data_source, read_task, task_beside
@@ -76,7 +76,12 @@ class Served:
 
 
 def load_served(
-    folder: str | Path, data: str | None = None, *, model_class: str | None = None, data_options: Mapping[str, Any] | None = None
+    folder: str | Path,
+    data: str | None = None,
+    *,
+    model_class: str | None = None,
+    method: str | None = None,
+    data_options: Mapping[str, Any] | None = None,
 ) -> Served:
     """A saved recommender with what it denies.
 
@@ -86,6 +91,7 @@ def load_served(
         data: Dataset name or data file, as before any deletion; by default what the folder says: a data file of its own, the data
             that a suspension or the deletion was made with, or those of the recipe.
         model_class: ``"package.module:Class"`` of a class outside graphforget; its code runs.
+        method: ``"package.module:Class"`` of the method that made a result, where it is not installed; its code runs.
         data_options: Options of the dataset; only with ``data``.
 
     Raises:
@@ -96,9 +102,11 @@ def load_served(
         _check_recommender(place)
     source, container = _find_source(place, data, data_options or {})
     if is_result(place):
-        result = load_result(place, container, model_class=model_class)
+        result = load_result(place, container, model_class=model_class, method=method)
         model, task, served, denied = result.model, result.task, result.data, dict(result.serving.deny)
     else:
+        if method is not None:
+            raise InputError(f"--method says what made a result; '{place}' holds a plain model: leave it out.")
         result, denied = None, {}
         model = load_model(place, model_class=model_class)[0].eval()
         task = task_beside(read_task(place), model, TASKS["recommendation"])
@@ -219,9 +227,10 @@ def _find_source(folder: Path, data: str | None, options: Mapping[str, Any]) -> 
     known: Any = None
     if data is not None:
         known = data_source(data, options)
-    elif options:
+        return known, find_data(known["name"], "recommendation", **known["options"])
+    if options:
         raise InputError("-D sets an option of the dataset that --data names; give --data too.")
-    elif (folder / OWN_DATA).is_file():
+    if (folder / OWN_DATA).is_file():
         known = data_source(str(folder / OWN_DATA), {})
     elif (noted := read_suspended(folder)) is not None:
         known = noted["data"]
@@ -230,11 +239,11 @@ def _find_source(folder: Path, data: str | None, options: Mapping[str, Any]) -> 
         if known is not None and not _finds_data(known):
             raise InputError(f"'{folder / 'result.json'}' is damaged: it does not say how its data are found.")
     if known is None and folder.parent.name == "models" and recipe.is_file():
-        section = load_config(recipe).data
+        section = read_config(recipe).data
         known = data_source(section.file or str(section.name), section.params)
-        return known, make_data(section, "recommendation")
     if known is None:
         raise InputError(f"'{folder}' does not say which data it is served on: give --data, as they were before any deletion.")
+    check_source(folder, known["name"])
     return known, find_data(known["name"], "recommendation", **known["options"])
 
 
