@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from graphforget.base.memo import shared
+from graphforget.base.samples import Inputs, as_inputs, as_labels, as_parts, read_dataset
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, Lineage, show_ids
 
@@ -63,19 +64,26 @@ def content_digest(*parts: Any) -> str:
 
 @dataclass(frozen=True, eq=False)
 class TensorData:
-    """Independent samples: images, rows of a table.
+    """Independent samples: images, rows of a table, padded sequences.
 
     Attributes:
-        x: Inputs, [N, ...]; forgotten rows are NaN (0 where inputs are integers).
+        x: Inputs, [N, ...], of any real type; or several tables by the names of the model's arguments. Forgotten rows are NaN (0
+            where inputs are integers, False where they are boolean), in every table.
         y: Labels, [N] int64 (forgotten: -1), or float targets.
         splits: Sample ids of ``train``, ``val`` and ``test`` (and ``holdout`` where drawn).
         alive: [N] bool; False for forgotten samples.
         num_classes: Number of classes, 0 for regression.
         name: For reports.
         lineage: Set on retained data.
+
+    Example:
+        >>> inputs = {"input_ids": [[5, 7], [6, 0]], "attention_mask": [[1, 1], [1, 0]]}
+        >>> data = TensorData.create(inputs, [0, 1], {"train": [0, 1]})
+        >>> data.without(torch.tensor([0]), None).x["attention_mask"].tolist()
+        [[0, 0], [1, 0]]
     """
 
-    x: Tensor
+    x: Inputs
     y: Tensor
     splits: Mapping[str, Tensor]
     alive: Tensor
@@ -85,28 +93,34 @@ class TensorData:
 
     @classmethod
     def create(
-        cls, x: Tensor, y: Tensor, splits: Mapping[str, Tensor], *, num_classes: int | None = None, name: str = "samples"
+        cls, x: Any, y: Any, splits: Mapping[str, Any], *, num_classes: int | None = None, name: str = "samples"
     ) -> TensorData:
         """A validated container.
 
+        Args:
+            x: One row per sample: a tensor, numpy array, frame or nested list; or a mapping of such tables, by the names under
+                which the model's forward takes them.
+            y: One class number per sample, from 0, or float targets.
+            splits: Sample ids, or boolean masks over all samples, of ``train`` and, where there are some, other parts.
+            num_classes: By default the largest label plus one.
+            name: For reports.
+
         Raises:
-            InputError: Lengths differ, an input is NaN, split ids are unknown or in two splits, or a label is out of range.
+            InputError: Shapes or types that are no samples, lengths that differ, an input that is NaN, split ids that are unknown
+                or in two splits, or a label out of range.
         """
-        if x.size(0) != y.size(0):
-            raise InputError(f"x has {x.size(0)} rows but y has {y.size(0)}: give one label per sample.")
-        if x.is_floating_point() and bool(torch.isnan(x).any()):
-            rows = torch.isnan(x).view(x.size(0), -1).any(1).nonzero().view(-1)
-            raise InputError(f"x has NaN in samples {show_ids(rows)}: fill or drop them first.")
-        if "train" not in splits:
-            raise InputError("splits needs at least 'train': a mapping like {'train': ids, 'val': ids, 'test': ids}.")
-        clean = {}
-        seen = torch.zeros(x.size(0), dtype=torch.long)
-        for part, ids in splits.items():
-            ids = torch.unique(ids.detach().cpu().long())
-            if len(ids) and (int(ids[0]) < 0 or int(ids[-1]) >= x.size(0)):
-                raise InputError(f"split '{part}' names sample {int(ids[-1])}, but there are {x.size(0)} samples.")
+        x, y = as_inputs(x), as_labels(y)
+        count = len(y)
+        for what, table in _tables(x).items():
+            if len(table) != count:
+                raise InputError(f"{what} has {len(table)} rows but y has {count}: give one label per sample.")
+            if table.is_floating_point() and bool(table.isnan().any()):
+                rows = table.isnan().view(count, -1).any(1).nonzero().view(-1)
+                raise InputError(f"{what} has NaN in samples {show_ids(rows)}: fill or drop them first.")
+        clean = as_parts(splits, count)
+        seen = torch.zeros(count, dtype=torch.long)
+        for ids in clean.values():
             seen[ids] += 1
-            clean[part] = ids
         if bool((seen > 1).any()):
             raise InputError(f"samples {show_ids((seen > 1).nonzero().view(-1))} are in more than one split.")
         classes = num_classes
@@ -114,7 +128,51 @@ class TensorData:
             classes = 0 if y.is_floating_point() else int(y.max()) + 1
         if classes and (int(y.min()) < 0 or int(y.max()) >= classes):
             raise InputError(f"labels must lie in 0..{classes - 1}, got {int(y.min())}..{int(y.max())}.")
-        return cls(x, y, clean, torch.ones(x.size(0), dtype=torch.bool), classes, name)
+        return cls(x, y, clean, torch.ones(count, dtype=torch.bool), classes, name)
+
+    @classmethod
+    def from_datasets(cls, parts: Any, *, num_classes: int | None = None, name: str = "samples") -> TensorData:
+        """Samples of torch datasets or loaders, read once, in the datasets' own order.
+
+        Args:
+            parts: By part, e.g. ``{"train": train_set, "test": test_loader}``; ids count on from part to part. One alone is all
+                for training. Samples are (input, label) pairs, where an input may be a mapping, or mappings with a label.
+            num_classes: By default the largest label plus one.
+            name: For reports.
+
+        Raises:
+            InputError: Streams, datasets that draw at random (augmentation), or parts whose samples differ in shape.
+
+        Example:
+            >>> from torch.utils.data import TensorDataset
+            >>> train = TensorDataset(torch.rand(3, 2), torch.tensor([0, 1, 1]))
+            >>> test = TensorDataset(torch.rand(2, 2), torch.tensor([1, 0]))
+            >>> TensorData.from_datasets({"train": train, "test": test}).splits["test"].tolist()
+            [3, 4]
+        """
+        sources = parts if isinstance(parts, Mapping) else {"train": parts}
+        read = {str(part): read_dataset(source) for part, source in sources.items()}
+        x, y = zip(*read.values(), strict=True)
+        splits, start = {}, 0
+        for part, labels in zip(read, y, strict=True):
+            splits[part] = torch.arange(start, start + len(labels))
+            start += len(labels)
+        shapes = [{what: tuple(table.shape[1:]) for what, table in _tables(one).items()} for one in x]
+        if any(other != shapes[0] for other in shapes):
+            raise InputError(
+                f"the parts have samples of different shapes: {', '.join(f'{p} {s}' for p, s in zip(read, shapes))}."
+            )
+        inputs: Inputs = torch.cat(x) if isinstance(x[0], Tensor) else {k: torch.cat([one[k] for one in x]) for k in x[0]}
+        return cls.create(inputs, torch.cat(y), splits, num_classes=num_classes, name=name)
+
+    @property
+    def tables(self) -> dict[str, Tensor]:
+        """The inputs by name; a single table is called ``x``."""
+        return _tables(self.x)
+
+    def rows(self, ids: Tensor) -> Inputs:
+        """Inputs of some samples, as a model is given them: one table, or several by name."""
+        return self.x[ids] if isinstance(self.x, Tensor) else {name: table[ids] for name, table in self.x.items()}
 
     def digest(self) -> str:
         """Content digest (sha256)."""
@@ -122,16 +180,28 @@ class TensorData:
         return shared.get(
             self,
             "digest",
-            (self.x, self.y),
+            (*self.tables.values(), self.y),
             lambda: content_digest(self.x, self.y, dict(self.splits), self.alive, self.num_classes),
         )
 
     def without(self, ids: Tensor, lineage: Lineage | None) -> TensorData:
         """The same slots with ``ids`` emptied: inputs NaN (0 where they are integers), labels -1, out of every split."""
-        x, y, alive = self.x.clone(), self.y.clone(), self.alive.clone()
-        x[ids], y[ids], alive[ids] = float("nan") if x.is_floating_point() else 0, -1, False
+        y, alive = self.y.clone(), self.alive.clone()
+        y[ids], alive[ids] = -1, False
+        emptied = {name: _emptied(table, ids) for name, table in self.tables.items()}
         splits = {part: rows[alive[rows]] for part, rows in self.splits.items()}
+        x: Inputs = emptied["x"] if isinstance(self.x, Tensor) else emptied
         return replace(self, x=x, y=y, alive=alive, splits=splits, lineage=lineage)
+
+
+def _tables(x: Inputs) -> dict[str, Tensor]:
+    return {"x": x} if isinstance(x, Tensor) else x
+
+
+def _emptied(table: Tensor, ids: Tensor) -> Tensor:
+    table = table.clone()
+    table[ids] = float("nan") if table.is_floating_point() else 0
+    return table
 
 
 def resolve_labels(request: DeletionRequest, kind: str, num_classes: int) -> Tensor:

@@ -80,7 +80,7 @@ def _make(kind: str, arrays: dict[str, Tensor], name: str) -> GraphData | Tensor
     if kind == "samples":
         if y is None or "train" not in splits:
             raise InputError("samples need x, y and train (sample ids or a boolean mask).")
-        return TensorData.create(arrays["x"].float(), y, splits, name=name, **number)
+        return TensorData.create(arrays["x"], y, splits, name=name, **number)
     edge_index, x = arrays["edge_index"], arrays.get("x")
     nodes = number.pop("num_nodes", None)
     if nodes is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe, TensorData, resolve_labels
 from graphforget.base.residue import Content, Gone, only_there
+from graphforget.base.samples import as_labels, is_dataset
 from graphforget.exceptions import InputError
 from graphforget.metrics.utility import accuracy
 from graphforget.requests import DeletionRequest, ForgetSplit, View, show_ids
-from graphforget.tasks.trainable import TrainableTask, chunks, device_of, reduce
+from graphforget.tasks.samples.call import class_scores
+from graphforget.tasks.trainable import TrainableTask, chunks, reduce
 
 
 class ImageClassification(TrainableTask):
@@ -36,12 +38,30 @@ class ImageClassification(TrainableTask):
     default_recipe = Recipe(epochs=60, lr=1e-3, batch_size=128, patience=8)
 
     def adopt(self, data: Any) -> TensorData:
-        """Containers pass through; a pair ``(x, y)`` becomes a container with every sample in ``train``."""
-        if isinstance(data, TensorData):
-            return data
-        if isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(t, Tensor) for t in data):
-            return TensorData.create(data[0], data[1], {"train": torch.arange(len(data[1]))})
-        raise InputError(f"task '{self.name}' needs a TensorData or a pair of tensors (x, y), got {type(data).__name__}.")
+        """Containers pass through; pairs ``(x, y)`` and torch's datasets and loaders become one, with every sample in ``train``.
+
+        A mapping of datasets or loaders by part, ``{"train": ..., "test": ...}``, keeps its parts.
+
+        Raises:
+            InputError: None of these, or labels that are no classes.
+        """
+        if is_dataset(data) or (isinstance(data, Mapping) and data and all(is_dataset(one) for one in data.values())):
+            data = TensorData.from_datasets(data)
+        elif isinstance(data, (tuple, list)) and len(data) == 2 and not any(is_dataset(one) for one in data):
+            labels = as_labels(data[1])
+            data = TensorData.create(data[0], labels, {"train": torch.arange(len(labels))})
+        if not isinstance(data, TensorData):
+            raise InputError(
+                f"task '{self.name}' needs samples with labels, got {type(data).__name__}: give a TensorData or a pair "
+                f"(x, y), a torch Dataset or DataLoader, or {{'train': dataset, 'test': dataset}}; several inputs are given by "
+                f"name, TensorData.create(x, y, splits) with x such as {{'input_ids': ..., 'attention_mask': ...}}."
+            )
+        if not data.num_classes:
+            raise InputError(
+                f"task '{self.name}' needs class numbers, but the labels are {str(data.y.dtype).removeprefix('torch.')} of shape "
+                f"{list(data.y.shape)}: give y.argmax(1) of one-hot rows, or y.long() of numbers."
+            )
+        return data
 
     def split(self, data: TensorData, request: DeletionRequest) -> ForgetSplit:
         """Samples and classes leave train and val; test samples of a forgotten class stay as evaluation."""
@@ -98,9 +118,12 @@ class ImageClassification(TrainableTask):
 
     def gone(self, split: ForgetSplit) -> Gone:
         """Forgotten samples, and inputs that no retained sample has."""
-        x, alive = split.data.x, split.retain_data.alive
+        alive = split.retain_data.alive
         ids = (split.data.alive & ~alive).nonzero().view(-1)
-        content = {"x": Content(x[0].numel(), lambda: only_there(x[ids], x[alive]))}
+        content = {
+            name: Content(table[0].numel(), lambda table=table: only_there(table[ids], table[alive]))  # type: ignore[misc]
+            for name, table in split.data.tables.items()
+        }
         return Gone(sizes={"sample": len(alive)}, ids={"sample": ids}, content=content)
 
     def batches(
@@ -111,18 +134,18 @@ class ImageClassification(TrainableTask):
             ids = view.index[piece]
             yield Batch(view.data, ids, view.data.y[ids])
 
-    def inputs(self, batch: Batch) -> Tensor:
-        """The images of the batch, edited ones where there are some."""
-        return batch.data.x[batch.index] if batch.inputs is None else batch.inputs
+    def inputs(self, batch: Batch) -> Any:
+        """The inputs of the batch, edited ones where there are some: a tensor, or several by name."""
+        return batch.data.rows(batch.index) if batch.inputs is None else batch.inputs
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Uniformly random wrong classes."""
         return batch.replace(y=other_classes(batch.y, batch.data.num_classes, generator))
 
     def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
-        device, results = device_of(model), []
+        results = []
         for batch in batches:
-            outputs = model(self.inputs(batch).to(device))
+            outputs = class_scores(model, self.inputs(batch), batch.data.num_classes)
             layers = dict(store)
             results.append(Forward(outputs, _penultimate(layers), layers))
         return results

@@ -135,5 +135,5 @@ def test_adopt(task, samples):
     assert task.adopt(samples) is samples
     pair = task.adopt((samples.x, samples.y))
     assert isinstance(pair, TensorData) and len(pair.splits["train"]) == 60
-    with pytest.raises(InputError, match="TensorData or a pair of tensors"):
+    with pytest.raises(InputError, match="give a TensorData or a pair"):
         task.adopt([1, 2, 3])
