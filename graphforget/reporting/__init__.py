@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from graphforget.reporting.report import Check, Report, Row, Verdict
+from graphforget.reporting.records import Check, Row, Verdict
+from graphforget.reporting.report import Report
 
 __all__ = ["Check", "Report", "Row", "Verdict"]

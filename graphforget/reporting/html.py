@@ -9,7 +9,8 @@ from graphforget.exceptions import InputError
 from graphforget.metrics import METRICS
 from graphforget.reporting.markdown import ICON
 from graphforget.reporting.page import TEMPLATE
-from graphforget.reporting.report import Report
+from graphforget.reporting.plots import draw_figures, png_bytes
+from graphforget.reporting.records import ReportData
 from graphforget.reporting.table import (
     ROLE_MEANING,
     SUBSET_NAMES,
@@ -64,7 +65,7 @@ def _cell(cell: Cell | None, column: Column, largest: float, role: str) -> dict[
     return {**shown, "bar": bar}
 
 
-def _main_table(report: Report) -> dict[str, Any]:
+def _main_table(report: ReportData) -> dict[str, Any]:
     columns, lines = primary_table(report)
     largest = max([2.0, *(cell.ratio for _, cells in lines for cell in cells if cell and cell.ratio is not None)])
     return {
@@ -83,7 +84,7 @@ def _main_table(report: Report) -> dict[str, Any]:
     }
 
 
-def _details(report: Report, *, cost: bool) -> list[dict[str, Any]]:
+def _details(report: ReportData, *, cost: bool) -> list[dict[str, Any]]:
     sections = []
     for subset in subsets(report):
         shown, metrics = cells_of(report, subset)
@@ -100,10 +101,8 @@ def _details(report: Report, *, cost: bool) -> list[dict[str, Any]]:
     return sections
 
 
-def _figures(report: Report) -> list[dict[str, str]]:
-    from graphforget.reporting.plots import png_bytes
-
-    light, dark = report.plot(theme="light"), report.plot(theme="dark")
+def _figures(report: ReportData) -> list[dict[str, str]]:
+    light, dark = draw_figures(report, theme="light"), draw_figures(report, theme="dark")
 
     def encode(figure: Figure) -> str:
         return base64.b64encode(png_bytes(figure, transparent=True)).decode()
@@ -113,7 +112,7 @@ def _figures(report: Report) -> list[dict[str, str]]:
     ]
 
 
-def render_html(report: Report, *, figures: bool = True) -> str:
+def render_html(report: ReportData, *, figures: bool = True) -> str:
     """The page.
 
     Args:

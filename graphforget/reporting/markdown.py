@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphforget.metrics import METRICS
-from graphforget.reporting.report import Report
+from graphforget.reporting.records import ReportData
 from graphforget.reporting.table import (
     ROLE_MEANING,
     SUBSET_NAMES,
@@ -40,7 +40,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]], *, left: int =
     ]
 
 
-def render_markdown(report: Report) -> str:
+def render_markdown(report: ReportData) -> str:
     """The whole report: verdict, request, summary, checks, details, provenance."""
     out = [f"# {_escape(report.title)}", ""]
     label, word, sentence, further = opening(report)

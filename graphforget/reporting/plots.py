@@ -9,7 +9,7 @@ import io
 from typing import TYPE_CHECKING, Any, Literal
 
 from graphforget.exceptions import InputError
-from graphforget.reporting.report import Report
+from graphforget.reporting.records import ReportData
 from graphforget.reporting.table import SUBSET_NAMES, Model, aggregate, models, subsets
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _label(model: Model, every: list[Model]) -> str:
     return f"{model.label} ({model.context} input)" if len(same) > 1 else model.label
 
 
-def _distance_figure(report: Report, theme: Theme) -> Figure | None:
+def _distance_figure(report: ReportData, theme: Theme) -> Figure | None:
     rows = [row for row in report.rows if row.metric == "mean_abs_dp"]
     shown = [
         m
@@ -127,7 +127,7 @@ def _distance_figure(report: Report, theme: Theme) -> Figure | None:
     return figure
 
 
-def _histogram_figure(report: Report, theme: Theme) -> Figure | None:
+def _histogram_figure(report: ReportData, theme: Theme) -> Figure | None:
     panels = {subset: roles for subset, roles in report.histograms.items() if any(role != "edges" for role in roles)}
     if not panels:
         return None
@@ -160,7 +160,7 @@ def _histogram_figure(report: Report, theme: Theme) -> Figure | None:
     return figure
 
 
-def _curve_figure(report: Report, theme: Theme) -> Figure | None:
+def _curve_figure(report: ReportData, theme: Theme) -> Figure | None:
     curves = {name: values for name, values in report.curves.items() if values}
     if not curves:
         return None
@@ -181,7 +181,7 @@ def _curve_figure(report: Report, theme: Theme) -> Figure | None:
     return figure
 
 
-def draw_figures(report: Report, *, theme: Theme = "light") -> dict[str, Figure]:
+def draw_figures(report: ReportData, *, theme: Theme = "light") -> dict[str, Figure]:
     """Figures for which the report has data: ``distance_to_gold``, ``score_histograms``, ``curves``.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from graphforget.metrics import METRICS
-from graphforget.reporting.report import Report, Row
+from graphforget.reporting.records import ReportData, Row
 
 __all__ = [
     "Cell",
@@ -98,7 +98,7 @@ def aggregate(rows: list[Row]) -> Cell | None:
     return Cell(mean, len(rows), spread=spread)
 
 
-def opening(report: Report) -> tuple[str, str, str, list[str]]:
+def opening(report: ReportData) -> tuple[str, str, str, list[str]]:
     """What a reader sees first: (style, word, sentence, further sentences).
 
     With several methods there is no single verdict; each one's stands in ``meta["verdicts"]`` and is listed.
@@ -123,20 +123,20 @@ def _rank(order: tuple[str, ...], name: str, default: float) -> tuple[float, str
     return (order.index(name), "") if name in order else (default, name)
 
 
-def models(report: Report) -> list[Model]:
+def models(report: ReportData) -> list[Model]:
     """Lines of the summary in reading order: before, controls, the judged model, gold, floor."""
     found = dict.fromkeys(Model(row.role, row.method, row.context if row.role != "floor" else "") for row in report.rows)
     # Unknown roles are controls: they stand before the judged model. The sort is stable within a role.
     return sorted(found, key=lambda model: _rank(ROLE_ORDER, model.role, 2.5))
 
 
-def subsets(report: Report) -> list[str]:
+def subsets(report: ReportData) -> list[str]:
     """Subsets in reading order."""
     found = dict.fromkeys(row.subset for row in report.rows)
     return sorted(found, key=lambda name: _rank(SUBSET_ORDER, name, 10))
 
 
-def _utility_metric(report: Report) -> str | None:
+def _utility_metric(report: ReportData) -> str | None:
     chosen = report.meta.get("utility_metric")
     if isinstance(chosen, str):
         return chosen
@@ -146,7 +146,7 @@ def _utility_metric(report: Report) -> str | None:
     return None
 
 
-def primary_columns(report: Report) -> list[Column]:
+def primary_columns(report: ReportData) -> list[Column]:
     """The primary figures for which the report has rows."""
     utility = _utility_metric(report)
     columns = [] if utility is None else [Column(utility[:9], f"Utility ({utility}, test)", utility, "test")]
@@ -172,7 +172,7 @@ def _of(row: Row, model: Model) -> bool:
     return row.role == model.role and row.method == model.method and (model.role == "floor" or row.context == model.context)
 
 
-def primary_table(report: Report) -> tuple[list[Column], list[tuple[Model, list[Cell | None]]]]:
+def primary_table(report: ReportData) -> tuple[list[Column], list[tuple[Model, list[Cell | None]]]]:
     """The summary: columns, and per model one cell per column (None where nothing was measured)."""
     columns = primary_columns(report)
     floors = [aggregate([row for row in report.rows if row.role == "floor" and _matches(row, column)]) for column in columns]
@@ -189,7 +189,7 @@ def primary_table(report: Report) -> tuple[list[Column], list[tuple[Model, list[
     return columns, table
 
 
-def cells_of(report: Report, subset: str) -> tuple[list[Model], list[tuple[str, list[Cell | None]]]]:
+def cells_of(report: ReportData, subset: str) -> tuple[list[Model], list[tuple[str, list[Cell | None]]]]:
     """Every metric measured on one subset: models, and per metric one cell per model."""
     rows = [row for row in report.rows if row.subset == subset]
     lines = [model for model in models(report) if any(_of(row, model) for row in rows)]
@@ -255,17 +255,17 @@ def _text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def facts(report: Report) -> list[tuple[str, str]]:
+def facts(report: ReportData) -> list[tuple[str, str]]:
     """What was asked: ``meta["asked"]``, the few facts chosen for a reader; without it, every fact of ``meta``."""
     asked = report.meta.get("asked")
     return flatten(asked) if isinstance(asked, dict) else flatten(_rest(report))
 
 
-def provenance(report: Report) -> list[tuple[str, str]]:
+def provenance(report: ReportData) -> list[tuple[str, str]]:
     """Where the figures come from: versions and hardware, then every further fact of ``meta`` that was not shown above."""
     rest = flatten(_rest(report)) if isinstance(report.meta.get("asked"), dict) else []
     return flatten(report.meta.get("provenance") or {}) + rest
 
 
-def _rest(report: Report) -> dict[str, object]:
+def _rest(report: ReportData) -> dict[str, object]:
     return {key: value for key, value in report.meta.items() if key not in ("asked", "provenance", "notes", "verdicts")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from graphforget.reporting.report import Report
+from graphforget.reporting.records import ReportData
 from graphforget.reporting.table import Cell, Column, Model, format_value, opening, primary_table
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ _LABEL_WIDTH = 26
 _STYLE = {"sufficient": "bold white on green", "insufficient": "bold white on red", "inconclusive": "bold black on yellow"}
 
 
-def headline(report: Report) -> str:
+def headline(report: ReportData) -> str:
     """The verdict as one plain sentence."""
     _, word, sentence, _ = opening(report)
     return f"{word.upper()}: {sentence}"
 
 
-def _grid(report: Report) -> tuple[list[str], list[tuple[Model, list[str]]]]:
+def _grid(report: ReportData) -> tuple[list[str], list[tuple[Model, list[str]]]]:
     columns, lines = primary_table(report)
     header = ["model", "input", *(column.short for column in columns)]
     body = []
@@ -41,14 +41,14 @@ def _text(cell: Cell | None, column: Column) -> str:
     return format_value(None if cell is None else cell.value, signed=column.metric == "signed_dp")
 
 
-def _footer(report: Report) -> list[str]:
+def _footer(report: ReportData) -> list[str]:
     lines = []
     if any(row.role == "floor" for row in report.rows):
         lines.append("noise floor: distance between gold models; |dp|, JS and signed are distances to gold.")
     return lines + opening(report)[3] + [str(note) for note in report.meta.get("notes", [])]
 
 
-def render_text(report: Report) -> str:
+def render_text(report: ReportData) -> str:
     """Plain text, at most :data:`WIDTH` columns wide."""
     out = [*textwrap.wrap(headline(report), WIDTH), "", *textwrap.wrap(report.title, WIDTH)]
     header, body = _grid(report)
@@ -68,7 +68,7 @@ def render_text(report: Report) -> str:
     return "\n".join(out)
 
 
-def render_rich(report: Report) -> RenderableType:
+def render_rich(report: ReportData) -> RenderableType:
     """The same content for ``rich``: a coloured verdict and a table that shrinks with the terminal."""
     from rich import box
     from rich.console import Group
