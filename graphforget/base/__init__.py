@@ -5,12 +5,12 @@ from graphforget.base.capabilities import RowBlock
 from graphforget.base.checkpoint import load_model, load_tensors, load_weights, save_model
 from graphforget.base.data import Data, TensorData, content_digest, resolve_labels
 from graphforget.base.edits import ModelEdit, Operator, insert, replay
-from graphforget.base.history import FitLog, Recipe
+from graphforget.base.history import FitLog, FitOptions, Recipe
 from graphforget.base.model import Ensemble, captured, evaluating, fresh_like, frozen_copy, weights_digest
 from graphforget.base.result import Cost, Serving, UnlearnResult
 from graphforget.base.rows import rows_by_parameter
 from graphforget.base.tags import Tags
-from graphforget.base.task import Task
+from graphforget.base.task import RegionOptions, Task
 from graphforget.base.unlearner import Outcome, Prepared, Run, Unlearner
 
 __all__ = [
@@ -19,12 +19,14 @@ __all__ = [
     "Data",
     "Ensemble",
     "FitLog",
+    "FitOptions",
     "Forward",
     "ModelEdit",
     "Operator",
     "Outcome",
     "Prepared",
     "Recipe",
+    "RegionOptions",
     "RowBlock",
     "Run",
     "Serving",

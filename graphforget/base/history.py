@@ -1,8 +1,8 @@
-"""FitLog: what training left behind that a method may need."""
+"""Training: how a task trains, how one run departs from that, and what the run left behind that a method may need."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,25 @@ class Recipe:
                 )
         if self.eval_batch_size is not None and self.eval_batch_size < 1:
             raise InputError(f"eval_batch_size must be at least 1, or None for all at once; got {self.eval_batch_size}.")
+
+
+@dataclass(frozen=True, eq=False)
+class FitOptions:
+    """How one training run departs from the task's recipe; the arguments of ``task.fit``.
+
+    Attributes:
+        index: Train on these example ids instead of all of ``train``.
+        epochs: Instead of the recipe's; then early stopping is off, so that exactly so many epochs run.
+        lr: Instead of the recipe's.
+        keep: Epoch numbers whose weights to keep in the log, and/or ``"optimizer"``.
+        callback: ``callback(epoch, loss)``.
+    """
+
+    index: Tensor | None = None
+    epochs: int | None = None
+    lr: float | None = None
+    keep: Sequence[int | str] = ()
+    callback: Callable[[int, float], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from graphforget.base.batch import Batch, Forward
-from graphforget.base.history import FitLog, Recipe
+from graphforget.base.history import FitLog, FitOptions, Recipe
 from graphforget.base.model import default_layer_names
 from graphforget.base.residue import Gone
 from graphforget.exceptions import InputError
@@ -22,6 +23,24 @@ from graphforget.requests import DeletionRequest, ForgetSplit, View
 
 OutputKind = Literal["categorical", "bernoulli", "gaussian", "ranking", "tokens"]
 Build = Callable[[Any], nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class RegionOptions:
+    """What is read of a graph where a deletion is served in the part of it that it reaches.
+
+    Attributes:
+        fanout: At most so many neighbours per node and hop, everywhere: an approximation whose cost is bounded. None: exact.
+        retain_sample: So many random retained training examples from the whole graph join those of the region; their rows are
+            read approximately.
+        val_sample: The same for validation examples (and as many of their fixed negatives).
+        also: Further nodes whose rows must be exact, [n].
+    """
+
+    fanout: int | None = None
+    retain_sample: int = 0
+    val_sample: int = 0
+    also: Tensor | None = None
 
 
 class Task(ABC):
@@ -119,17 +138,15 @@ class Task(ABC):
         return view
 
     def local_split(
-        self,
-        split: ForgetSplit,
-        model: nn.Module,
-        *,
-        retain_sample: int = 0,
-        val_sample: int = 0,
-        fanout: int | None = None,
-        also: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, split: ForgetSplit, model: nn.Module, options: RegionOptions | None = None, generator: torch.Generator | None = None
     ) -> tuple[ForgetSplit, dict[str, Any]]:
         """The same deletion in the part of the input graph that it reaches, and facts about that part's size.
+
+        Args:
+            split: The deletion in the whole graph.
+            model: The model that will read the part.
+            options: What else is read; by default the region, exactly.
+            generator: CPU generator of the draws.
 
         Raises:
             InputError: This task has no input graph.
@@ -168,7 +185,6 @@ class Task(ABC):
             raise InputError(f"no layer found in {type(model).__name__}: pass layers=[...] to the task.")
         return names[-1]
 
-    @abstractmethod
     def fit(
         self,
         model: nn.Module,
@@ -181,7 +197,33 @@ class Task(ABC):
         keep: Sequence[int | str] = (),
         callback: Callable[[int, float], None] | None = None,
     ) -> FitLog:
-        """Train in place from the present weights; early stopping on the data's own validation part."""
+        """Train in place from the present weights with the task's recipe; early stopping on the data's own validation part.
+
+        Args:
+            model: Trained in place; left in evaluation mode with the best weights on validation.
+            data: Data container; its own ``train`` and ``val`` parts are used.
+            seed: Seed of every draw (negatives, order, dropout).
+            index: Train on these example ids instead of all of ``train``.
+            epochs: Override of the recipe; then early stopping is off, so that exactly so many epochs run.
+            lr: Override of the recipe.
+            keep: Epoch numbers whose weights to keep in the log, and/or ``"optimizer"``.
+            callback: ``callback(epoch, loss)``.
+
+        Raises:
+            InputError: There is nothing to train on.
+
+        Example:
+            >>> from graphforget.testing import tiny_case
+            >>> case = tiny_case("node_classification")
+            >>> model = case.task.new_model(case.data, seed=0)
+            >>> case.task.fit(model, case.data, seed=0, epochs=5).epochs
+            5
+        """
+        return self._fit(model, data, seed, FitOptions(index, epochs, lr, keep, callback))
+
+    @abstractmethod
+    def _fit(self, model: nn.Module, data: Any, seed: int, options: FitOptions) -> FitLog:
+        """What :meth:`fit` does, by the task's way of training."""
 
     def twins(self, split: ForgetSplit) -> Tensor | None:
         """Examples near the deletion that were never trained on, on the retained data; None where the task has no such notion.

@@ -1,8 +1,10 @@
 """What must be forgotten (DeletionRequest) and what that means for data (ForgetSplit)."""
 
+from graphforget.requests.keys import show_ids
 from graphforget.requests.lineage import Lineage
-from graphforget.requests.names import OwnNames, as_positions, resolve_names
-from graphforget.requests.request import KINDS, DeletionRequest, Target, as_ids, show_ids, union
+from graphforget.requests.named import resolve_names
+from graphforget.requests.names import OwnNames, as_positions
+from graphforget.requests.request import KINDS, DeletionRequest, Target, as_ids, union
 from graphforget.requests.split import CONTEXTS, Context, ForgetSplit, Part, View
 
 __all__ = [

@@ -210,3 +210,11 @@ def canonical_pairs(pairs: Tensor, undirected: bool, num_nodes: int | None = Non
     size = int(pairs.max()) + 1 if num_nodes is None else num_nodes
     rows = smaller_first(pairs) if undirected else pairs
     return key_rows(distinct(row_keys(rows, (size, size))), (size, size))
+
+
+# ---- as text ---------------------------------------------------------------------------------------------------
+def show_ids(ids: Tensor, limit: int = 5) -> str:
+    """The first ids as text for an error message, e.g. ``"(3, 7), (4, 9) and 12 more"``."""
+    rows = ids.tolist()
+    text = ", ".join(f"({', '.join(map(str, r))})" if isinstance(r, list) else str(r) for r in rows[:limit])
+    return text + (f" and {len(rows) - limit} more" if len(rows) > limit else "")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from graphforget.requests.request import DeletionRequest
+from graphforget.requests.request import DeletionRequest
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
-from graphforget.requests.keys import unique_rows
+from graphforget.requests.keys import show_ids, unique_rows
 from graphforget.requests.names import Names, are_positions, as_names
 
 Kind = Literal[
@@ -42,13 +42,6 @@ PAIR_KINDS = frozenset({"edge", "interaction"})
 NAMED_KINDS = frozenset({"modality", "concept"})
 _FORMAT = "graphforget.request/1"
 _LISTS = {"columns": "a list of integers", "names": "a list of names", "masks": "a list of lengths"}
-
-
-def show_ids(ids: Tensor, limit: int = 5) -> str:
-    """The first ids as text for an error message, e.g. ``"(3, 7), (4, 9) and 12 more"``."""
-    rows = ids.tolist()
-    text = ", ".join(f"({', '.join(map(str, r))})" if isinstance(r, list) else str(r) for r in rows[:limit])
-    return text + (f" and {len(rows) - limit} more" if len(rows) > limit else "")
 
 
 def as_ids(ids: Any, kind: str) -> Tensor:

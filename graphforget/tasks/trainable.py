@@ -18,6 +18,7 @@ from graphforget.base import (
     Batch,
     Ensemble,
     FitLog,
+    FitOptions,
     Forward,
     Recipe,
     Task,
@@ -152,47 +153,22 @@ class TrainableTask(Task):
     def _prediction_batches(self, model: nn.Module, view: View, generator: torch.Generator | None) -> Iterator[Batch]:
         return self.batches(view, generator=generator)
 
-    def fit(
-        self,
-        model: nn.Module,
-        data: Any,
-        *,
-        seed: int,
-        index: Tensor | None = None,
-        epochs: int | None = None,
-        lr: float | None = None,
-        keep: Sequence[int | str] = (),
-        callback: Callable[[int, float], None] | None = None,
-    ) -> FitLog:
-        """Train in place from the present weights with the task's recipe.
-
-        Args:
-            model: Trained in place; left in evaluation mode with the best weights on validation.
-            data: Data container; its own ``train`` and ``val`` parts are used.
-            seed: Seed of every draw (negatives, order, dropout).
-            index: Train on these example ids instead of all of ``train``.
-            epochs: Override of the recipe; then early stopping is off, so that exactly so many epochs run.
-            lr: Override of the recipe.
-            keep: Epoch numbers whose weights to keep in the log, and/or ``"optimizer"``.
-            callback: ``callback(epoch, loss)``.
-
-        Raises:
-            InputError: There is nothing to train on.
-        """
+    def _fit(self, model: nn.Module, data: Any, seed: int, options: FitOptions) -> FitLog:
+        """Adam on the loss and the penalty, in batches as the recipe says."""
         recipe = self.recipe
         started, started_cpu = time.perf_counter(), time.process_time()
         train = self.view(data, "train")
-        if index is not None:
-            train = View(data, index, train.negatives)
+        if options.index is not None:
+            train = View(data, options.index, train.negatives)
         if not len(train):
             raise InputError(f"there is nothing to train on: part 'train' of '{data.name}' is empty.")
         val = self.view(data, "val")
-        stopping = epochs is None and recipe.patience is not None and self.can_score(val)
-        total = recipe.epochs if epochs is None else epochs
+        stopping = options.epochs is None and recipe.patience is not None and self.can_score(val)
+        total = recipe.epochs if options.epochs is None else options.epochs
         draws = seeds.generator(seeds.derive(seed, "fit"))
         optimizer = torch.optim.Adam(
             [p for p in model.parameters() if p.requires_grad],
-            lr=recipe.lr if lr is None else lr,
+            lr=recipe.lr if options.lr is None else options.lr,
             weight_decay=recipe.weight_decay,
             fused=True,
         )
@@ -212,9 +188,9 @@ class TrainableTask(Task):
                     loss.backward()
                     optimizer.step()
                     value = float(loss.detach())
-                if callback is not None:
-                    callback(epoch, value)
-                if epoch in keep:
+                if options.callback is not None:
+                    options.callback(epoch, value)
+                if epoch in options.keep:
                     checkpoints[epoch] = copy.deepcopy(model.state_dict())
                 if stopping and (epoch % recipe.eval_every == 0 or epoch == total):
                     score = self.utility(model, val)[self.monitor]
@@ -245,7 +221,7 @@ class TrainableTask(Task):
             cpu_seconds_to_best=best[4] if has_best else cpu_seconds,
             curve=tuple(curve),
             checkpoints=checkpoints,
-            optimizer_state=optimizer.state_dict() if "optimizer" in keep else None,
+            optimizer_state=optimizer.state_dict() if "optimizer" in options.keep else None,
         )
 
 

@@ -10,7 +10,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, count_work, using_row_ids
+from graphforget.base import Batch, RegionOptions, count_work, using_row_ids
 from graphforget.base.capabilities import accepts_sparse, takes_node_ids
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.base.stored import clear_caches
@@ -32,7 +32,7 @@ from graphforget.requests.keys import column_keys
 from graphforget.tasks.graph.change import Change, resolve
 from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
-from graphforget.tasks.graph.region import local_split
+from graphforget.tasks.graph.region import take_region
 from graphforget.tasks.trainable import Memo, TrainableTask, device_of
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
@@ -219,20 +219,22 @@ class GraphTask(TrainableTask):
         )
 
     def local_split(
-        self,
-        split: ForgetSplit,
-        model: nn.Module,
-        *,
-        retain_sample: int = 0,
-        val_sample: int = 0,
-        fanout: int | None = None,
-        also: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        self, split: ForgetSplit, model: nn.Module, options: RegionOptions | None = None, generator: torch.Generator | None = None
     ) -> tuple[ForgetSplit, dict[str, Any]]:
-        """The same deletion in the part of the graph that it reaches; see :func:`graphforget.tasks.graph.region.local_split`."""
-        return local_split(
-            self, split, model, retain_sample=retain_sample, val_sample=val_sample, fanout=fanout, also=also, generator=generator
+        """The same deletion, split in the part of the graph that it reaches.
+
+        Ids are the part's slots, ``split.data.part.ids`` the graph's. The facts and what is refused are those of
+        :func:`~graphforget.tasks.graph.region.take_region`; arguments as in :meth:`Task.local_split`.
+        """
+        part, request, facts = take_region(
+            self.resolve(split.data, split.request),
+            model,
+            options or RegionOptions(),
+            generator,
+            train=lambda: self.index(split.data, "train"),
+            removed=split.removed,
         )
+        return self.split(part, request), facts
 
     def slots(self, data: GraphData) -> dict[str, int]:
         """Slots by kind of entity."""

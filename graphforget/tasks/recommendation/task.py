@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, FitLog, Forward, Recipe, count_work
+from graphforget.base import Batch, FitLog, FitOptions, Forward, Recipe, count_work
 from graphforget.base.capabilities import (
     ReadsGraph,
     encoded_table,
@@ -307,11 +307,11 @@ class Recommendation(TrainableTask):
                     total = total + table[(block.offset + block.stride * one).to(table.device)].square().sum()
         return self.l2 / 2 * total / len(batch)
 
-    def fit(self, model: nn.Module, data: Interactions, *, seed: int, **options: Any) -> FitLog:
-        """Train by the recipe (see :meth:`TrainableTask.fit`), or solve a model that offers ``fit_closed_form(data)``."""
+    def _fit(self, model: nn.Module, data: Interactions, seed: int, options: FitOptions) -> FitLog:
+        """Train by the recipe, or solve a model that offers ``fit_closed_form(data)``."""
         if has_closed_form(model):
-            return fit_closed_form(self, model, data, seed=seed, **options)
-        return super().fit(model, data, seed=seed, **options)
+            return fit_closed_form(self, model, data, seed, options)
+        return super()._fit(model, data, seed, options)
 
     # ---- ranking ------------------------------------------------------------------------------------------
     def score_all(self, model: nn.Module, data: Interactions, user_id: Tensor) -> Tensor:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from torch import Tensor
-
-from graphforget.base import Run, Task
+from graphforget.base import RegionOptions, Run, Task
 from graphforget.exceptions import InputError
 from graphforget.unlearners._shared.checks import check_choice, check_count
 
@@ -34,30 +32,17 @@ def scope_reasons(task: Task, scope: str) -> list[str]:
     return []
 
 
-def localised(
-    run: Run, *, fanout: int | None, retain_sample: int = 0, val_sample: int = 0, also: Tensor | None = None
-) -> tuple[Run, dict[str, Any]]:
+def localised(run: Run, options: RegionOptions) -> tuple[Run, dict[str, Any]]:
     """The run on the part of the graph that its deletion reaches, and facts for the result's ``info``.
 
     What can change lies within L hops of the deletion, L being the task's ``num_hops``; computing that exactly reads 2L hops.
 
     Args:
         run: The run on the whole graph; model, generator and curve are shared.
-        fanout: At most so many neighbours per node and hop; None: exact.
-        retain_sample: Retained training examples from anywhere, read approximately, beside those of the region.
-        val_sample: Validation examples from anywhere, the same.
-        also: Further nodes whose rows must be exact.
+        options: What is read beside the region, or of it.
 
     Returns:
         (a run whose split names slots of the part; ``region_rows``, ``region_entries`` and ``region_share``).
     """
-    split, facts = run.task.local_split(
-        run.split,
-        run.model,
-        retain_sample=retain_sample,
-        val_sample=val_sample,
-        fanout=fanout,
-        also=also,
-        generator=run.generator,
-    )
+    split, facts = run.task.local_split(run.split, run.model, options, run.generator)
     return dataclasses.replace(run, split=split), facts

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.base import FitLog, Outcome, RegionOptions, Run, Tags, Task, Unlearner
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
@@ -86,7 +86,7 @@ class FineTune(Unlearner):
     def _unlearn(self, run: Run) -> Outcome:
         facts: dict[str, Any] = {}
         if self.scope == "region":
-            run, facts = localised(run, fanout=self.fanout, retain_sample=self.retain_sample)
+            run, facts = localised(run, RegionOptions(self.fanout, self.retain_sample))
         task, view = run.task, retain_view(run)
         if not len(view):  # a step would be weight decay alone
             return Outcome(info={"note": "the deletion changes no retained training example: the weights are unchanged", **facts})

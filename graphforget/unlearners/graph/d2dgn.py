@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget import seed as seeds
-from graphforget.base import Batch, FitLog, Forward, Outcome, Run, Tags, Task, Unlearner, evaluating
+from graphforget.base import Batch, FitLog, Forward, Outcome, RegionOptions, Run, Tags, Task, Unlearner, evaluating
 from graphforget.graphs import GraphData, both_directions
 from graphforget.graphs.edge_index import sorted_edges
 from graphforget.graphs.non_edges import draw_non_edges
@@ -157,7 +157,7 @@ class D2DGN(Unlearner):
         scoped: dict[str, Any] = {}
         if self.scope == "region":
             val = self.retain_sample // 2 if self.destroyer == "proxy" else 0
-            run, scoped = localised(run, fanout=self.fanout, retain_sample=self.retain_sample, val_sample=val)
+            run, scoped = localised(run, RegionOptions(self.fanout, self.retain_sample, val))
         original = self.message_graph == "original"
         forget = run.split.view("forget", on="original") if original else forget_view(run)
         retain = run.split.view("retain", on="original") if original else retain_view(run)

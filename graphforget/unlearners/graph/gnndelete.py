@@ -13,6 +13,7 @@ from graphforget.base import (
     FitLog,
     Operator,
     Outcome,
+    RegionOptions,
     Run,
     Tags,
     Task,
@@ -189,7 +190,7 @@ class GNNDelete(Unlearner):
         pairs = draw_non_edges(live, len(deleted), whole.connected, run.generator)
         facts: dict[str, Any] = {}
         if self.scope == "region":
-            run, facts = localised(run, fanout=self.fanout, also=torch.unique(torch.cat([deleted, pairs])))
+            run, facts = localised(run, RegionOptions(self.fanout, also=torch.unique(torch.cat([deleted, pairs]))))
         data: GraphData = run.split.unlinked_data
         with evaluating(run.original):
             before = encode(task, run.original, data, names)

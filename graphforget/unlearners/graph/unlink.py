@@ -6,7 +6,7 @@ from typing import ClassVar, cast
 
 from torch import nn
 
-from graphforget.base import Ensemble, FitLog, Outcome, Run, Tags, Task, Unlearner, count_work, evaluating
+from graphforget.base import Ensemble, FitLog, Outcome, RegionOptions, Run, Tags, Task, Unlearner, count_work, evaluating
 from graphforget.graphs import GraphData
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
@@ -71,7 +71,7 @@ class Unlink(Unlearner):
         if self.scope == "full":
             return None
         task = cast(GraphTask, run.task)
-        local, facts = localised(run, fanout=self.fanout)
+        local, facts = localised(run, RegionOptions(self.fanout))
         data: GraphData = local.split.retain_data
         with evaluating(run.original):
             encoding = task.encode(run.original, data)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch_geometric import nn as pyg
 from torch_geometric.nn import GCNConv
 
-from graphforget.base import Batch, Recipe
+from graphforget.base import Batch, Recipe, RegionOptions
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, KNNRule, both_directions, k_hop
 from graphforget.models import GAT, GCN, GIN, GraphSAGE
@@ -171,7 +171,7 @@ def test_a_fan_out_of_the_largest_degree_is_exact(kind, seed, shape_name):
     data, task = shape(shape_name, seed), NodeClassification()
     split = task.split(data, request(kind, data, seed))
     exact, _ = task.local_split(split, GCN(4, 8, 3))
-    limited, _ = task.local_split(split, GCN(4, 8, 3), fanout=100, generator=torch.Generator().manual_seed(seed))
+    limited, _ = task.local_split(split, GCN(4, 8, 3), RegionOptions(fanout=100), torch.Generator().manual_seed(seed))
     for on in ("original", "retained"):
         one, other = exact.data_on(on), limited.data_on(on)
         assert torch.equal(one.edge_index, other.edge_index) and torch.equal(one.part.degree, other.part.degree)
@@ -238,7 +238,7 @@ def test_a_long_path_is_not_read(kind, link, monkeypatch):
 
         monkeypatch.setattr(torch, name, spied)
     split = task.split(data, request(kind, data, 1))
-    local, facts = task.local_split(split, GCN(4, 8, 3), retain_sample=16, generator=torch.Generator().manual_seed(0))
+    local, facts = task.local_split(split, GCN(4, 8, 3), RegionOptions(retain_sample=16), torch.Generator().manual_seed(0))
     local.view("forget", on="original"), local.view("retain", on="retained")
     assert max(sizes) < 2000  # nothing of the graph's size is sorted
     assert facts["region_entries"] < 600 and facts["region_share"] < 0.02
@@ -248,19 +248,19 @@ def test_a_long_path_is_not_read(kind, link, monkeypatch):
 def test_sampled_examples_come_from_everywhere_and_not_from_what_is_removed():
     data, task = long_path(link=True), LinkPrediction()
     split = task.split(data, DeletionRequest.edges(pairs=data.pairs()[100:110]))
-    local, _ = task.local_split(split, GCN(4, 8, 3), retain_sample=40, generator=torch.Generator().manual_seed(0))
+    local, _ = task.local_split(split, GCN(4, 8, 3), RegionOptions(retain_sample=40), torch.Generator().manual_seed(0))
     rows = whole_ids(local.data, local.retain)
     far = rows[(rows - 105).abs().amin(1) > 40]
     assert len(far) == 40 and len(torch.unique(far, dim=0)) == 40 and float(far.float().std()) > 3000
     assert not torch.isin(rows[:, 0], torch.arange(100, 110)).any()
-    again, _ = task.local_split(split, GCN(4, 8, 3), retain_sample=40, generator=torch.Generator().manual_seed(0))
+    again, _ = task.local_split(split, GCN(4, 8, 3), RegionOptions(retain_sample=40), torch.Generator().manual_seed(0))
     assert torch.equal(again.data.part.ids, local.data.part.ids)
 
 
 def test_a_sample_as_large_as_the_data_is_all_of_it():
     data, task = shape("random", 4), NodeClassification()
     split = task.split(data, request("edges", data, 0))
-    local, _ = task.local_split(split, GCN(4, 8, 3), retain_sample=1000, generator=torch.Generator().manual_seed(0))
+    local, _ = task.local_split(split, GCN(4, 8, 3), RegionOptions(retain_sample=1000), torch.Generator().manual_seed(0))
     assert torch.equal(whole_ids(local.data, local.retain), split.retain)
 
 
@@ -278,7 +278,7 @@ def test_the_sampled_estimate_of_a_row_is_right_on_average():
     wanted = task.encode(model, data).outputs[0]
     said = []
     for seed in range(400):
-        local, _ = task.local_split(split, model, retain_sample=5, generator=torch.Generator().manual_seed(seed))
+        local, _ = task.local_split(split, model, RegionOptions(retain_sample=5), torch.Generator().manual_seed(seed))
         slot = local.data.part.slots(torch.tensor([0]))
         assert int((local.data.edge_index[1] == slot).sum()) == 5
         said.append(task.encode(model, local.data).outputs[slot[0]].detach())
