@@ -6,7 +6,16 @@ from graphforget.base.checkpoint import load_model, load_tensors, load_weights, 
 from graphforget.base.data import Data, TensorData, content_digest, resolve_labels
 from graphforget.base.edits import ModelEdit, Operator, insert, replay
 from graphforget.base.history import FitLog, FitOptions, Recipe
-from graphforget.base.model import Ensemble, captured, evaluating, fresh_like, frozen_copy, weights_digest
+from graphforget.base.model import (
+    Ensemble,
+    captured,
+    device_of,
+    evaluating,
+    fresh_like,
+    frozen_copy,
+    restored_like,
+    weights_digest,
+)
 from graphforget.base.result import Cost, Serving, UnlearnResult
 from graphforget.base.rows import rows_by_parameter
 from graphforget.base.tags import Tags
@@ -40,6 +49,7 @@ __all__ = [
     "content_digest",
     "count_work",
     "counting",
+    "device_of",
     "evaluating",
     "fresh_like",
     "frozen_copy",
@@ -49,6 +59,7 @@ __all__ = [
     "load_weights",
     "replay",
     "resolve_labels",
+    "restored_like",
     "row_ids",
     "rows_by_parameter",
     "save_model",

@@ -158,3 +158,23 @@ def frozen_copy(model: nn.Module) -> nn.Module:
     for parameter in teacher.parameters():
         parameter.requires_grad_(False)
     return teacher
+
+
+def restored_like(source: nn.Module, made: nn.Module) -> nn.Module:
+    """``made`` in the train or eval modes and with the ``requires_grad`` flags of ``source``, by name, and without gradients.
+
+    A module that is new in ``made`` gets the mode of ``source`` itself, and a new parameter is trainable.
+    """
+    modes = {name: module.training for name, module in source.named_modules()}
+    for name, module in made.named_modules():
+        module.training = modes.get(name, source.training)
+    flags = {name: parameter.requires_grad for name, parameter in source.named_parameters()}
+    for name, parameter in made.named_parameters():
+        parameter.requires_grad_(flags.get(name, True))
+        parameter.grad = None
+    return made
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie (CPU for a model without any)."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))

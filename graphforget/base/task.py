@@ -83,6 +83,11 @@ class Task(ABC):
         self.layers = None if layers is None else list(layers)
         self.recipe = recipe or self.default_recipe
 
+    @property
+    def independent_examples(self) -> bool:
+        """Whether training examples can be trained on apart: not where they read each other's edges."""
+        return not self.kinds & {"node", "edge", "graph"}
+
     # ---- data ---------------------------------------------------------------------------------------------
     @abstractmethod
     def adopt(self, data: Any) -> Any:

@@ -22,15 +22,14 @@ from torch import nn
 from graphforget import seed as seeds
 from graphforget.base.aftercare import clean_up
 from graphforget.base.batch import counting
-from graphforget.base.capabilities import has_entity_rows
 from graphforget.base.edits import edits_in
 from graphforget.base.history import FitLog
-from graphforget.base.model import Ensemble, frozen_copy
+from graphforget.base.model import device_of, frozen_copy, restored_like
 from graphforget.base.result import Cost, Serving, UnlearnResult
 from graphforget.base.stored import private_copy
-from graphforget.base.tags import Tags
+from graphforget.base.tags import Tags, unmet
 from graphforget.base.task import Task
-from graphforget.exceptions import InputError, UnsupportedError
+from graphforget.exceptions import InputError, Reason, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit
 
 Progress = Callable[[int, int, Mapping[str, float]], None]
@@ -137,34 +136,13 @@ class Unlearner(ABC):
     # ---- what it can do -----------------------------------------------------------------------------------
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons why this method cannot serve the request; empty means it can. Costs nothing.
+    ) -> list[Reason]:
+        """Reasons why this method cannot serve the request; empty means it can. Computes nothing.
 
-        Subclasses extend the list; they never shorten it.
+        The tags are asked here. A subclass overrides it only for what depends on its parameters or takes a look at the model: it
+        extends the list and never shortens it, with the parameter's name as :attr:`Reason.code`.
         """
-        reasons = []
-        tags = self.tags
-        if tags.tasks is not None and task.name not in tags.tasks:
-            reasons.append(f"it serves {', '.join(sorted(tags.tasks))}, not '{task.name}'")
-        unknown = [k for k in request.kinds if k not in (task.kinds if tags.kinds is None else tags.kinds & task.kinds)]
-        if unknown:
-            reasons.append(f"it cannot forget {', '.join(unknown)} targets on task '{task.name}'")
-        if tags.needs_history and history is None:
-            reasons.append("it needs the training history: pass history=, the FitLog that task.fit returned")
-        if tags.needs_inputs and not task.has_inputs:
-            reasons.append(f"it edits inputs, and task '{task.name}' has none that can be edited")
-        if model is not None:
-            if isinstance(model, Ensemble) and tags.changes_weights and tags.key != "retrain":
-                reasons.append("the served model is an ensemble of shards; use the method that made it")
-            if tags.needs_entity_rows and not has_entity_rows(model):
-                reasons.append(f"{type(model).__name__} does not say which rows belong to an entity (entity_rows())")
-            if tags.needs_gradients and next(model.parameters(), None) is None:
-                reasons.append(
-                    f"{type(model).__name__} has no parameters to train: use 'retrain', or a method for models in closed form"
-                )
-            if tags.needs_layers and not task.layer_names(model):
-                reasons.append(f"no layer was found in {type(model).__name__}: pass layers=[...] to the task")
-        return reasons
+        return unmet(self.tags, task, request, model, history)
 
     # ---- running ------------------------------------------------------------------------------------------
     def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int, history: FitLog | None = None) -> Prepared:
@@ -203,7 +181,7 @@ class Unlearner(ABC):
             raise UnsupportedError(self.tags.key, reasons)
         if not isinstance(model, nn.Module):
             raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
-        home = next((p.device for p in model.parameters()), torch.device("cpu"))
+        home = device_of(model)
         target = torch.device(device) if device is not None else home
         started, started_cpu = time.perf_counter(), time.process_time()
         with seeds.isolated(seeds.derive(seed, "unlearn", self.tags.key)), counting() as work, _peak_memory(target) as peak:
@@ -232,8 +210,7 @@ class Unlearner(ABC):
             if target.type == "cuda":
                 torch.cuda.synchronize(target)  # kernels still running belong to the cost
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - started_cpu
-        final = final.to(home)
-        _restore(model, final)
+        final = restored_like(model, final.to(home))
         serving = outcome.serving or Serving("retained", split.deny)
         return UnlearnResult(
             model=final,
@@ -253,17 +230,6 @@ class Unlearner(ABC):
     @abstractmethod
     def _unlearn(self, run: Run) -> Outcome | None:
         """The method. Edit ``run.model`` in place, or return an :class:`Outcome`."""
-
-
-def _restore(source: nn.Module, final: nn.Module) -> None:
-    """Give ``final`` the modes and requires_grad flags of ``source``; what is new in it is left in evaluation mode."""
-    modes = {name: module.training for name, module in source.named_modules()}
-    for name, module in final.named_modules():
-        module.training = modes.get(name, source.training)
-    flags = {name: p.requires_grad for name, p in source.named_parameters()}
-    for name, p in final.named_parameters():
-        p.requires_grad_(flags.get(name, True))
-        p.grad = None
 
 
 class _peak_memory:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from graphforget.base import UnlearnResult, weights_digest
+from graphforget.base import UnlearnResult, device_of, weights_digest
 from graphforget.evaluation.gold import gold_models
 from graphforget.evaluation.judged import Judged, Subset, make_subsets, score
 from graphforget.evaluation.ranking.rows import RankingEvidence
@@ -81,7 +81,7 @@ def evaluate(
         cache=cache,
         cache_key=cache_key,
         original_seed=original_seed,
-        device=next((p.device for p in first.model.parameters()), torch.device("cpu")),
+        device=device_of(first.model),
         progress=progress,
     )
     gold_seconds = sum(g.seconds for g in golds) / len(golds)

@@ -10,6 +10,7 @@ from torch import nn
 from graphforget import seed as seeds
 from graphforget.base.capabilities import RowBlock, config_of, has_entity_rows
 from graphforget.base.edits import edits_in, replay
+from graphforget.base.model import device_of
 from graphforget.exceptions import InputError
 from graphforget.interactions.resize import Slots
 
@@ -67,7 +68,7 @@ def resized(model: nn.Module, slots: Slots, *, seed: int = 0) -> nn.Module:
             for old, new in zip(blocks, new_rows[kind], strict=True):
                 rows = state[old.parameter][old.offset + old.stride * ids[kind][kept].to(state[old.parameter].device)]
                 target[new.parameter][new.offset + new.stride * kept] = rows.to(target[new.parameter])
-    fresh.to(next((p.device for p in model.parameters()), torch.device("cpu")))
+    fresh.to(device_of(model))
     return fresh.train(model.training)
 
 

@@ -50,11 +50,6 @@ class Memo:
         return slot[key][1]
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters lie (CPU for a model without any)."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
 class TrainableTask(Task):
     """A task trained by Adam with early stopping on its own validation part; arguments as in :class:`~graphforget.base.Task`.
 

@@ -6,7 +6,7 @@ import copy
 import inspect
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch import nn
 
 from graphforget.base import Ensemble, Serving, Unlearner, UnlearnResult, counting, evaluating
 from graphforget.base.capabilities import has_closed_form
-from graphforget.exceptions import InputError, UnsupportedError
+from graphforget.base.tags import unmet
+from graphforget.exceptions import InputError, Reason, UnsupportedError
 from graphforget.requests import DeletionRequest, ForgetSplit, Target
 from graphforget.testing.leaks import forgets_content, spoiled
 from graphforget.testing.report import CheckReport, NotApplicable, require
@@ -152,7 +153,7 @@ class OneMethod:
 
     def follow_up(self, method: Unlearner) -> DeletionRequest:
         """A later request that a method serves on the first result and that names nothing forgotten already."""
-        reasons: list[str] = []
+        reasons: Sequence[str] = []
         for request in self.case.later:
             reasons = method.supports(self.task, request, self.result.model, self.case.history)
             if reasons:
@@ -186,9 +187,13 @@ class OneMethod:
             split.request = request
             reasons = self.method.supports(self.task, request, self.case.model(), self.case.history)
             require(
-                reasons and all(isinstance(r, str) and len(r) > 10 for r in reasons),
+                reasons and all(isinstance(r, Reason) and len(r) > 10 for r in reasons),
                 f"supports() gives no sentence why '{name}' ({request.summary()}) is refused",
             )
+            missed = [
+                r for r in unmet(self.method.tags, self.task, request, self.case.model(), self.case.history) if r not in reasons
+            ]
+            require(not missed, f"supports() does not say of '{name}' what the tags do: {'; '.join(missed)}")
             with counting() as work:
                 try:
                     self.method.unlearn(self.case.model(), self.task, split, history=self.case.history)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import nn
 
 from graphforget.base import Task
-from graphforget.exceptions import UnsupportedError
+from graphforget.exceptions import Reason, UnsupportedError
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners import METHODS
 
@@ -36,7 +36,7 @@ def choose_method(task: Task, request: DeletionRequest, model: nn.Module) -> str
     Raises:
         UnsupportedError: None does; the reasons of the last are given.
     """
-    reasons: list[str] = []
+    reasons: list[Reason] = []
     for key in candidates(task, request):
         reasons = METHODS[key]().supports(task, request, model)
         if not reasons:

@@ -36,11 +36,8 @@ class TwoShards(Unlearner):
         exact_reference="own",
         state_after="exact",
         tasks=frozenset({"image_classification"}),
+        makes_model=Ensemble,
     )
-
-    def supports(self, task, request, model=None, history=None):
-        reasons = super().supports(task, request, model, history)
-        return [r for r in reasons if "ensemble of shards" not in r]
 
     @staticmethod
     def shard(ids):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import Ensemble, evaluating, rows_by_parameter
+from graphforget.base import Ensemble, device_of, evaluating, rows_by_parameter
 from graphforget.base.capabilities import encoded_table, entity_rows, has_entity_rows, reads_graph
 from graphforget.interactions import Interactions
 
@@ -73,7 +73,7 @@ def final_vectors(task: Any, model: nn.Module, data: Interactions, kind: str) ->
         return None
     if reads_graph(model):
         with evaluating(model):
-            encoded = model(task.context(data, next(model.parameters(), torch.empty(0)).device))
+            encoded = model(task.context(data, device_of(model)))
         vectors = encoded_table(encoded, "users" if kind == "user" else "items")
         return None if vectors is None else vectors.detach().cpu()
     blocks = model.entity_rows().get(kind, []) if has_entity_rows(model) else []

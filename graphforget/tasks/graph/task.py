@@ -10,7 +10,7 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, RegionOptions, count_work, using_row_ids
+from graphforget.base import Batch, RegionOptions, count_work, device_of, using_row_ids
 from graphforget.base.capabilities import accepts_sparse, takes_node_ids
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.base.stored import clear_caches
@@ -33,7 +33,7 @@ from graphforget.tasks.graph.change import Change, resolve
 from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.graph.region import take_region
-from graphforget.tasks.trainable import Memo, TrainableTask, device_of
+from graphforget.tasks.trainable import Memo, TrainableTask
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Ensemble, count_work, evaluating
+from graphforget.base import Ensemble, count_work, device_of, evaluating
 from graphforget.base.capabilities import has_score_all, reads_graph
 from graphforget.interactions import InteractionGraph, Interactions, Positives
 from graphforget.metrics.utility import map_at_k, ndcg_at_k, precision_at_k, recall_at_k, top_items
-from graphforget.tasks.trainable import device_of
 
 SCORES = 2**21  # held at once: larger blocks are mapped anew every time, which costs more than the scores
 

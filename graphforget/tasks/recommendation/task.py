@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, FitLog, FitOptions, Forward, Recipe, count_work
+from graphforget.base import Batch, FitLog, FitOptions, Forward, Recipe, count_work, device_of
 from graphforget.base.capabilities import (
     ReadsGraph,
     encoded_table,
@@ -27,7 +27,7 @@ from graphforget.tasks.recommendation.draws import drawn, fixed, other_items
 from graphforget.tasks.recommendation.fit import fit_closed_form
 from graphforget.tasks.recommendation.ranking import rank_users, scorer, summary
 from graphforget.tasks.recommendation.split import split_interactions
-from graphforget.tasks.trainable import Memo, TrainableTask, chunks, device_of, reduce
+from graphforget.tasks.trainable import Memo, TrainableTask, chunks, reduce
 
 
 class Recommendation(TrainableTask):

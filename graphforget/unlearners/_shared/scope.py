@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from graphforget.base import RegionOptions, Run, Task
-from graphforget.exceptions import InputError
+from graphforget.exceptions import InputError, Reason
 from graphforget.unlearners._shared.checks import check_choice, check_count
 
 SCOPES = ("full", "region")
@@ -25,10 +25,10 @@ def check_scope(scope: str, fanout: int | None, retain_sample: int = 0) -> None:
         raise InputError("fanout limits what a region reads: give it with scope='region', or leave it out.")
 
 
-def scope_reasons(task: Task, scope: str) -> list[str]:
+def scope_reasons(task: Task, scope: str) -> list[Reason]:
     """Why a scope cannot be served on a task."""
     if scope == "region" and not task.has_input_graph:
-        return [f"scope='region' needs an input graph, and task '{task.name}' has none: use scope='full'"]
+        return [Reason("scope", f"scope='region' needs an input graph, and task '{task.name}' has none: use scope='full'")]
     return []
 
 

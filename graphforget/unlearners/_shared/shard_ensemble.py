@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
-from graphforget.base import Ensemble, Outcome, Prepared, Run, Task
+from graphforget.base import Ensemble, Outcome, Prepared, Run, Task, device_of
 from graphforget.exceptions import InputError
 from graphforget.unlearners._shared.shards import Membership, pack, train_stages, unpack
-from graphforget.unlearners._shared.steps import device_of
 
 
 def train_ensemble(

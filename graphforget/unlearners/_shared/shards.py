@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Task
-from graphforget.requests import DeletionRequest, ForgetSplit
+from graphforget.requests import ForgetSplit
 from graphforget.requests.keys import is_among
 
 # Kinds whose deletion changes nothing that another example's training reads. Items are not among them: the other item of an
 # interaction is drawn from all items that exist.
 _LOCAL = frozenset({"user", "interaction", "sample", "class", "sequence"})
-_NO_SHARDS = frozenset({"node", "edge", "graph"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +68,6 @@ class Membership:
         for shard, stage in zip(self.shard[touched].tolist(), self.stage[touched].tolist(), strict=True):
             first[shard] = min(first.get(shard, stage), stage)
         return first
-
-
-def shard_reasons(task: Task, request: DeletionRequest) -> list[str]:
-    """Why training examples of a task cannot be trained on apart; empty where they can."""
-    if _NO_SHARDS & task.kinds:
-        return ["the training examples of a graph read each other's edges, so that shards of them are not independent"]
-    return []
 
 
 def hashed(ids: Tensor, seed: int, count: int) -> Tensor:
@@ -136,17 +128,6 @@ def train_stages(
             part = only(data, stages[number])
             task.fit(model, part, seed=seeds.derive(seed, "stage", number), epochs=epochs, callback=callback)
     return model, before
-
-
-def served_like(model: nn.Module, made: nn.Module) -> nn.Module:
-    """``made`` in the train or eval mode and with the ``requires_grad`` flags of ``model``, module by module, by name."""
-    modes = {name: module.training for name, module in model.named_modules()}
-    flags = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
-    for name, module in made.named_modules():
-        module.training = modes.get(name, model.training)
-    for name, parameter in made.named_parameters():
-        parameter.requires_grad_(flags.get(name, True))
-    return made
 
 
 def pack(shard: int, checkpoints: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:

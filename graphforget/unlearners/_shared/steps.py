@@ -61,11 +61,6 @@ def forget_view(run: Run) -> View:
     return run.split.view("forget", on=run.split.forget_context)
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Where a model's parameters lie (CPU for a model without any)."""
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
-
-
 NOTHING_TO_FORGET = "the request touches no training example, so there is nothing to unlearn in the weights: they are unchanged"
 
 

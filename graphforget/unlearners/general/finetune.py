@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from graphforget.base import FitLog, Outcome, RegionOptions, Run, Tags, Task, Unlearner
+from graphforget.exceptions import Reason
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
@@ -79,7 +80,7 @@ class FineTune(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
+    ) -> list[Reason]:
         """Reasons against; a region needs an input graph."""
         return super().supports(task, request, model, history) + scope_reasons(task, self.scope)
 

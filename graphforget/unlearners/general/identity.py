@@ -22,6 +22,7 @@ class Identity(Unlearner):
         summary="Does nothing: the original model on the original input.",
         citation="graphforget",
         contexts=frozenset({"original"}),
+        serves_ensembles=True,
         reads_forget=False,
         reads_retain=False,
         changes_weights=False,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from graphforget.base import Outcome, Run, Tags, Unlearner
-from graphforget.unlearners._shared.steps import device_of
+from graphforget.base import Outcome, Run, Tags, Unlearner, device_of
 
 
 class Retrain(Unlearner):
@@ -27,6 +26,7 @@ class Retrain(Unlearner):
         summary="Trains a new model on the retained data.",
         citation="graphforget",
         contexts=frozenset({"retained"}),
+        serves_ensembles=True,
         reads_forget=False,
         guarantee="exact",
         exact_reference="retrain",

@@ -8,10 +8,9 @@ from torch import nn
 
 from graphforget import seed as seeds
 from graphforget.base import Ensemble, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
-from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count
 from graphforget.unlearners._shared.shard_ensemble import retrain_touched, train_ensemble
-from graphforget.unlearners._shared.shards import Membership, hashed, shard_reasons
+from graphforget.unlearners._shared.shards import Membership, hashed
 
 
 class SISA(Unlearner):
@@ -50,6 +49,8 @@ class SISA(Unlearner):
         summary="An ensemble over shards; retrains the touched shards.",
         citation="Bourtoule et al., IEEE S&P 2021 (arXiv:1912.03817)",
         contexts=frozenset({"retained"}),
+        needs_independent_examples=True,
+        makes_model=Ensemble,
         reads_forget=False,
         guarantee="exact",
         exact_reference="own",
@@ -67,13 +68,6 @@ class SISA(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """With shards alone, and with slices."""
         return [{"num_shards": 4, "epochs": 4}, {"num_shards": 2, "num_slices": 3, "epochs": 4}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a graph whose examples share edges is one. An ensemble is what this method serves."""
-        reasons = super().supports(task, request, None if isinstance(model, Ensemble) else model, history)
-        return reasons + shard_reasons(task, request)
 
     def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int, history: FitLog | None = None) -> Prepared:
         """Train the shards."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget import seed as seeds
-from graphforget.base import Batch, FitLog, Forward, Outcome, RegionOptions, Run, Tags, Task, Unlearner, evaluating
+from graphforget.base import Batch, FitLog, Forward, Outcome, RegionOptions, Run, Tags, Task, Unlearner, device_of, evaluating
+from graphforget.exceptions import Reason
 from graphforget.graphs import GraphData, both_directions
 from graphforget.graphs.edge_index import sorted_edges
 from graphforget.graphs.non_edges import draw_non_edges
@@ -26,7 +27,6 @@ from graphforget.unlearners._shared.scope import check_scope, localised, scope_r
 from graphforget.unlearners._shared.steps import (
     NOTHING_TO_FORGET,
     descend,
-    device_of,
     epoch_batches,
     forget_view,
     make_adam,
@@ -141,15 +141,19 @@ class D2DGN(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
+    ) -> list[Reason]:
         """Reasons against; a destroyer trained on non-edges needs a graph task, feature terms need layers."""
         reasons = super().supports(task, request, model, history) + scope_reasons(task, self.scope)
-        if self.scope == "region" and self.destroyer == "negative_graph":
-            reasons.append("destroyer 'negative_graph' trains on a whole graph: choose another destroyer, or scope='full'")
-        if self.destroyer == "negative_graph" and not isinstance(task, GraphTask):
-            reasons.append("destroyer 'negative_graph' needs a graph to replace: choose destroyer='random' or 'proxy'")
+        whole = self.destroyer == "negative_graph"
+        if self.scope == "region" and whole:
+            text = "destroyer 'negative_graph' trains on a whole graph: choose another destroyer, or scope='full'"
+            reasons.append(Reason("destroyer", text))
+        if whole and not isinstance(task, GraphTask):
+            text = "destroyer 'negative_graph' needs a graph to replace: choose destroyer='random' or 'proxy'"
+            reasons.append(Reason("destroyer", text))
         if self.lambda_feat and model is not None and not task.layer_names(model):
-            reasons.append("lambda_feat compares layers and none was found: pass layers=[...] to the task, or lambda_feat=0")
+            text = "lambda_feat compares layers and none was found: pass layers=[...] to the task, or lambda_feat=0"
+            reasons.append(Reason("lambda_feat", text))
         return reasons
 
     def _unlearn(self, run: Run) -> Outcome:

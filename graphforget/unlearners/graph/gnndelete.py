@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget.base import (
-    FitLog,
     Operator,
     Outcome,
     RegionOptions,
     Run,
     Tags,
-    Task,
     Unlearner,
     captured,
     count_work,
@@ -27,12 +25,11 @@ from graphforget.base import (
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop
 from graphforget.graphs.non_edges import draw_non_edges
-from graphforget.requests import DeletionRequest
 from graphforget.requests.keys import difference
 from graphforget.tasks import GraphTask
 from graphforget.tasks.graph.encoding import Encoding
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
-from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons
+from graphforget.unlearners._shared.scope import check_scope, localised
 
 LOSS_MODES = ("layerwise", "all", "last_layerwise", "last_all", "first")
 INITS = ("identity", "release")
@@ -141,6 +138,7 @@ class GNNDelete(Unlearner):
         tasks=frozenset({"link_prediction", "node_classification"}),
         contexts=frozenset({"retained", "unlinked"}),
         needs_layers=True,
+        needs_input_graph=True,
     )
 
     def __init__(
@@ -167,12 +165,6 @@ class GNNDelete(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """Short runs."""
         return [{"epochs": 5, "lr": 0.01}, {"epochs": 2, "loss_mode": "all", "init": "release"}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a region needs an input graph."""
-        return super().supports(task, request, model, history) + scope_reasons(task, self.scope)
 
     def _unlearn(self, run: Run) -> Outcome:
         task, whole, model = cast(GraphTask, run.task), run.split.data, run.model

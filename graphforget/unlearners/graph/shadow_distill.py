@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget import seed as seeds
-from graphforget.base import Batch, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, evaluating
+from graphforget.base import Batch, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, device_of, evaluating
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.models import GCN
 from graphforget.requests import ForgetSplit, View
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, TailMean, descend, device_of, forget_view
+from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET, TailMean, descend, forget_view
 
 # Deleted edges are grouped by the smaller degree of their ends on the retained graph: 0, 1, 2 to 3, 4 and more.
 DEGREE_BINS, SMALLEST_GROUP, FEWEST_FAR = (1, 2, 4), 15, 500
@@ -87,6 +87,7 @@ class ShadowDistill(Unlearner):
         citation="graphforget",
         tasks=frozenset({"link_prediction"}),
         contexts=frozenset({"original", "retained", "unlinked"}),
+        needs_input_graph=True,
         state_after="recomputed",
     )
 

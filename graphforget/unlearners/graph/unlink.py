@@ -7,6 +7,7 @@ from typing import ClassVar, cast
 from torch import nn
 
 from graphforget.base import Ensemble, FitLog, Outcome, RegionOptions, Run, Tags, Task, Unlearner, count_work, evaluating
+from graphforget.exceptions import Reason
 from graphforget.graphs import GraphData
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import GraphTask
@@ -48,6 +49,8 @@ class Unlink(Unlearner):
         summary="Serves the original weights on the retained graph.",
         citation="Tan et al., WWW 2024 (UtU)",
         contexts=frozenset({"retained"}),
+        needs_input_graph=True,
+        serves_ensembles=True,
         reads_forget=False,
         reads_retain=False,
         changes_weights=False,
@@ -60,12 +63,13 @@ class Unlink(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a task without an input graph is one."""
+    ) -> list[Reason]:
+        """Reasons against; a region is that of one encoder."""
         reasons = super().supports(task, request, model, history)
         if self.scope == "region" and isinstance(model, Ensemble):
-            reasons.append("scope='region' renews the outputs of one encoder, and an ensemble has several: use scope='full'")
-        return reasons if task.has_input_graph else [*reasons, "this task has no input graph"]
+            text = "scope='region' renews the outputs of one encoder, and an ensemble has several: use scope='full'"
+            reasons.append(Reason("scope", text))
+        return reasons
 
     def _unlearn(self, run: Run) -> Outcome | None:
         if self.scope == "full":

@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.base import Outcome, Run, Tags, Unlearner
 from graphforget.interactions import Interactions, Positives
 from graphforget.models.recommender.ease import EASE
-from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
@@ -91,6 +90,7 @@ class EASEDowndate(Unlearner):
         kinds=REMOVING_KINDS | {"modality"},
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained"}),
+        needs_model=EASE,
         guarantee="exact",
         exact_reference="retrain",
         state_after="exact",
@@ -107,15 +107,6 @@ class EASEDowndate(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """The defaults, and the full certificate."""
         return [{}, {"probes": 0}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a model other than EASE is one."""
-        reasons = super().supports(task, request, model, history)
-        if model is not None and not isinstance(model, EASE):
-            reasons.append(f"it works on the closed form of EASE, and the model is a {type(model).__name__}")
-        return reasons
 
     def _unlearn(self, run: Run) -> Outcome:
         model, before, after = run.model, run.split.data, run.split.retain_data

@@ -11,14 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from graphforget import seed as seeds
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, rows_by_parameter
+from graphforget.base import Outcome, Run, Tags, Unlearner, rows_by_parameter
 from graphforget.base.capabilities import entity_rows
-from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 from graphforget.unlearners.recommendation._shared.contrast import Score, pair_scorer, stratified_difference
 from graphforget.unlearners.recommendation._shared.contrast_case import OTHERS, Returning, returning
-from graphforget.unlearners.recommendation._shared.rows import entities, fresh_tables, manifest, row_reasons
+from graphforget.unlearners.recommendation._shared.rows import entities, fresh_tables, manifest
 
 KINDS = ("item", "user", "interaction")
 NO_CONTRAST = "no training interaction goes, so there is no pair to contrast: what training added to the content is put back"
@@ -82,6 +81,7 @@ class GraphForgetRec(Unlearner):
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original", "retained", "unlinked"}),
         needs_entity_rows=True,
+        needs_modality_rows=True,
         forgotten_rows="reset",
     )
 
@@ -95,12 +95,6 @@ class GraphForgetRec(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """Few steps, and surgery alone."""
         return [{"steps": 20}, {"steps": 0}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a request for content to which no row belongs is one."""
-        return super().supports(task, request, model, history) + row_reasons(request, "touched", model)
 
     def _unlearn(self, run: Run) -> Outcome:
         split, fresh = run.split, fresh_tables(run)

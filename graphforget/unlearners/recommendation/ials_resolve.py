@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner, count_work
+from graphforget.base import Outcome, Run, Tags, Unlearner, count_work
 from graphforget.models.recommender.ials import IALS
-from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count
 from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
@@ -55,6 +54,7 @@ class IALSResolve(Unlearner):
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"retained"}),
+        needs_model=IALS,
         state_after="stale",
         forgotten_rows="retrained",
     )
@@ -68,15 +68,6 @@ class IALSResolve(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """Both scopes."""
         return [{}, {"scope": "all"}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a model other than iALS is one."""
-        reasons = super().supports(task, request, model, history)
-        if model is not None and not isinstance(model, IALS):
-            reasons.append(f"it works on the normal equations of IALS, and the model is a {type(model).__name__}")
-        return reasons
 
     def _unlearn(self, run: Run) -> Outcome:
         model, data, removed = run.model, run.split.retain_data, run.split.removed

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
+from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, device_of, restored_like
 from graphforget.unlearners._shared.checks import check_count, check_number
-from graphforget.unlearners._shared.shards import Membership, pack, served_like, train_stages, unpack
-from graphforget.unlearners._shared.steps import device_of
+from graphforget.unlearners._shared.shards import Membership, pack, train_stages, unpack
 from graphforget.unlearners.recommendation._shared.balance import balanced_groups
 
 _WIDTH = 16  # dimensions of the users' vectors
@@ -79,7 +78,7 @@ class LASER(Unlearner):
         stage = self._groups(pairs, data, seed)
         where = Membership(pairs, torch.zeros_like(stage), stage)
         made, before = self._train(task, data, where, seed, device_of(model), 0, None)
-        return Prepared(served_like(model, made), {"seed": seed, **where.to_state(), **pack(0, before)})
+        return Prepared(restored_like(model, made), {"seed": seed, **where.to_state(), **pack(0, before)})
 
     def _groups(self, pairs: Tensor, data: Any, seed: int) -> Tensor:
         """The place of every interaction's user in the curriculum, [n]."""

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import nn
-
-from graphforget.base import FitLog, Outcome, Run, Serving, Tags, Task, Unlearner
-from graphforget.requests import DeletionRequest
+from graphforget.base import Outcome, Run, Serving, Tags, Unlearner
 from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS
 
 
@@ -34,20 +31,13 @@ class Mask(Unlearner):
         kinds=REMOVING_KINDS,
         tasks=frozenset({"recommendation"}),
         contexts=frozenset({"original"}),
+        needs_targets=frozenset({"user", "item"}),
+        serves_ensembles=True,
         reads_forget=False,
         reads_retain=False,
         changes_weights=False,
         state_after="exact",
     )
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a request without users and items is one."""
-        reasons = super().supports(task, request, model, history)
-        if not reasons and not {"user", "item"} & set(request.kinds):
-            reasons.append("a mask denies users and items, and the request names none")
-        return reasons
 
     def _unlearn(self, run: Run) -> Outcome:
         denied = {kind: len(ids) for kind, ids in run.split.deny.items()}

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, evaluating
-from graphforget.base.capabilities import entity_rows
-from graphforget.exceptions import InputError
+from graphforget.base import FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner, device_of, evaluating
+from graphforget.base.capabilities import entity_rows, reads_graph
+from graphforget.exceptions import InputError, Reason
 from graphforget.models.recommender.base import GraphRecommender
 from graphforget.models.recommender.shard_attention import ShardAttention, combine
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.shards import Membership, only, train_stages
-from graphforget.unlearners._shared.steps import device_of
 from graphforget.unlearners.recommendation._shared.partition import SIDES, shards_of_interactions
 
 
@@ -63,6 +62,7 @@ class RecEraser(Unlearner):
         contexts=frozenset({"retained"}),
         reads_forget=False,
         needs_entity_rows=True,
+        makes_model=ShardAttention,
         state_after="exact",
         forgotten_rows="retrained",
     )
@@ -94,16 +94,14 @@ class RecEraser(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a score that is no dot product is one. A ``ShardAttention`` is what this method serves."""
-        if isinstance(model, ShardAttention):
-            return super().supports(task, request, None, history)
+    ) -> list[Reason]:
+        """Reasons against; a score that is no dot product is one, tried on a few pairs."""
         reasons = super().supports(task, request, model, history)
-        if model is not None and not reasons and not _is_dot_product(model):
-            reasons.append(
-                f"scores of {type(model).__name__} are not dot products of vectors of users and items, which is what it combines"
-            )
-        return reasons
+        if model is None or isinstance(model, ShardAttention) or reasons or _is_dot_product(model):
+            return reasons
+        name = type(model).__name__
+        text = f"scores of {name} are not dot products of vectors of users and items, which is what it combines"
+        return [Reason("model", text)]
 
     def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int, history: FitLog | None = None) -> Prepared:
         """Cluster, train the shards, then the attention.
@@ -178,8 +176,8 @@ def _tables(model: nn.Module, task: Task, data: Any) -> tuple[Tensor, Tensor]:
 
 def _is_dot_product(model: nn.Module) -> bool:
     """Whether scores are products of the rows of two tables, tried on a few pairs."""
-    if isinstance(model, GraphRecommender):
-        return True
+    if reads_graph(model):
+        return isinstance(model, GraphRecommender)
     tables, blocks = dict(model.named_parameters()), entity_rows(model)
     if any(
         len(blocks.get(kind, ())) != 1 or (blocks[kind][0].offset, blocks[kind][0].stride) != (0, 1) for kind in ("user", "item")

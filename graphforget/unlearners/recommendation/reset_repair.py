@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.exceptions import Reason
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.steps import descend, epoch_batches, full_loss, make_adam, retain_view
@@ -41,6 +42,7 @@ class ResetRepair(Unlearner):
         contexts=frozenset({"retained"}),
         reads_forget=False,
         needs_entity_rows=True,
+        needs_modality_rows=True,
         forgotten_rows="reset",
     )
 
@@ -57,9 +59,9 @@ class ResetRepair(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a request to which no row belongs is one."""
-        return super().supports(task, request, model, history) + row_reasons(request, self.reset, model)
+    ) -> list[Reason]:
+        """Reasons against; an interaction has no row of its own."""
+        return super().supports(task, request, model, history) + row_reasons(request, self.reset)
 
     def _unlearn(self, run: Run) -> Outcome:
         info = surgery(run, self.reset)

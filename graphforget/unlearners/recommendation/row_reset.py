@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from graphforget.base import FitLog, Outcome, Run, Tags, Task, Unlearner
+from graphforget.exceptions import Reason
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice
 from graphforget.unlearners.recommendation._shared.rows import SCOPES, row_reasons, surgery
@@ -47,6 +48,7 @@ class RowReset(Unlearner):
         reads_forget=False,
         reads_retain=False,
         needs_entity_rows=True,
+        needs_modality_rows=True,
         forgotten_rows="reset",
     )
 
@@ -61,9 +63,9 @@ class RowReset(Unlearner):
 
     def supports(
         self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against; a request to which no row belongs is one."""
-        return super().supports(task, request, model, history) + row_reasons(request, self.reset, model)
+    ) -> list[Reason]:
+        """Reasons against; an interaction has no row of its own."""
+        return super().supports(task, request, model, history) + row_reasons(request, self.reset)
 
     def _unlearn(self, run: Run) -> Outcome:
         return Outcome(info=surgery(run, self.reset))

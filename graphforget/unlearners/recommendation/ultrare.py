@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from graphforget.base import Ensemble, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
-from graphforget.requests import DeletionRequest
 from graphforget.unlearners._shared.checks import check_choice, check_count
 from graphforget.unlearners._shared.shard_ensemble import retrain_touched, train_ensemble
 from graphforget.unlearners._shared.shards import Membership
@@ -55,6 +54,7 @@ class UltraRE(Unlearner):
         contexts=frozenset({"retained"}),
         reads_forget=False,
         needs_entity_rows=True,
+        makes_model=Ensemble,
         state_after="exact",
         forgotten_rows="retrained",
     )
@@ -70,12 +70,6 @@ class UltraRE(Unlearner):
     def test_params(cls) -> list[dict[str, Any]]:
         """Clusters of users, and of interactions."""
         return [{"num_shards": 3, "epochs": 4}, {"num_shards": 3, "epochs": 4, "by": "interaction"}]
-
-    def supports(
-        self, task: Task, request: DeletionRequest, model: nn.Module | None = None, history: FitLog | None = None
-    ) -> list[str]:
-        """Reasons against. An ensemble is what this method serves."""
-        return super().supports(task, request, None if isinstance(model, Ensemble) else model, history)
 
     def prepare(self, model: nn.Module, task: Task, data: Any, *, seed: int, history: FitLog | None = None) -> Prepared:
         """Cluster, and train the shards.

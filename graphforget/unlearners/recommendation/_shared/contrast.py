@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Task, count_work
+from graphforget.base import Task, count_work, device_of
 from graphforget.base.capabilities import reads_graph
-from graphforget.unlearners._shared.steps import device_of
 
 Score = Callable[[Tensor, Tensor], Tensor]
 Known = Callable[[Tensor, Tensor], Tensor]

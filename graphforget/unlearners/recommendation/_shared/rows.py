@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Run, rows_by_parameter
-from graphforget.base.capabilities import entity_rows, has_entity_rows
-from graphforget.exceptions import InputError
+from graphforget.base.capabilities import entity_rows
+from graphforget.exceptions import InputError, Reason
 from graphforget.requests import DeletionRequest, ForgetSplit
 
 SCOPES = ("requested", "touched")
@@ -32,21 +32,14 @@ def entities(split: ForgetSplit, scope: str) -> dict[str, Tensor]:
     return named | {f"modality:{name}": ids for name, ids in split.request.modalities.items()}
 
 
-def row_reasons(request: DeletionRequest, scope: str, model: nn.Module | None = None) -> list[str]:
-    """Reason against resetting rows for a request to which no row of the model belongs."""
-    if not REMOVING_KINDS & set(request.kinds):
-        names = request.modalities
-        blocks = model.entity_rows().values() if model is not None and has_entity_rows(model) else ()
-        if model is not None and not any(block.modality in names for kind in blocks for block in kind):
-            return [
-                f"{type(model).__name__} has no rows that belong to the items' {' or '.join(names)}: choose 'unlink', which "
-                f"takes the features out of the input, or 'finetune', which trains on without them"
-            ]
-    elif scope == "requested" and not {"user", "item", "modality"} & set(request.kinds):
-        return [
+def row_reasons(request: DeletionRequest, scope: str) -> list[Reason]:
+    """Reason against a scope to which no row belongs."""
+    if scope == "requested" and set(request.kinds) == {"interaction"}:
+        text = (
             "an interaction has no row of its own: choose reset='touched', which resets its user and its item, or 'unlink', "
             "which takes it out of the graph"
-        ]
+        )
+        return [Reason("reset", text)]
     return []
 
 
