@@ -10,7 +10,6 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +60,8 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 # ---- methods --------------------------------------------------------------------------------------------------
-# What a tag `needs_...` asks for, where the words of its name do not say it.
-NEEDS = {
-    "needs_history": "training history",
-    "needs_layers": "named layers",
-    "needs_inputs": "editable inputs",
-    "needs_gradients": "parameters to train",
-}
-# Nearly every method that trains has this tag, so that only a method's own page tells it.
-COMMON = {"needs_gradients"}
+# Nearly every method that trains has the first, and the second is about one kind of request: a method's own page tells them.
+COMMON = {"needs_gradients", "needs_modality_rows"}
 
 
 def methods_table() -> str:
@@ -91,7 +83,7 @@ def methods_table() -> str:
         for key in sorted(keys):
             tags = METHODS[key].tags
             needs = [] if tags.reads_retain else ["no data"]
-            needs += [word for name, word in _needs(tags).items() if name not in COMMON]
+            needs += [word for name, word in tags.needs.items() if name not in COMMON]
             cells = [f"[`{key}`](../methods/{key}.md)", tags.summary, _guarantee(tags), ", ".join(needs)]
             rows.append(cells + ([_names(_serves(key))] if name == "Some tasks" else []))
         header = ["method", "what it does", "guarantee", "needs"] + (["tasks"] if name == "Some tasks" else [])
@@ -112,8 +104,7 @@ def method_page(key: str) -> str:
         "{term}`Tasks <task>` and {term}`requests <request>`": f"{serves}.",
         "{term}`Guarantee <guarantee>`": _promise(tags),
         "Reads": _reads(tags),
-        "{term}`Needs <tag>`": (", ".join([*["the retained data"] * tags.reads_retain, *_needs(tags).values()]) or "nothing")
-        + ".",
+        "{term}`Needs <tag>`": (", ".join([*["the retained data"] * tags.reads_retain, *tags.needs.values()]) or "nothing") + ".",
         "Changes": "weights." if tags.changes_weights else "what is served, and on which input; no weight.",
         "A further request": STATES[tags.state_after],
         '`method="auto"`': f"tries it for {'; '.join(auto)}." if auto else "does not take it.",
@@ -205,12 +196,6 @@ def _reads(tags: Any) -> str:
     if tags.reads_forget:
         return f"{kept}, and the content of the forgotten examples ({{term}}`contexts <context>`: {_names(tags.contexts)})."
     return f"{kept}; the content of the forgotten examples never, so it can run after they were erased at their source."
-
-
-def _needs(tags: Any) -> dict[str, str]:
-    """What a method asks for beside model, data and request, by tag."""
-    names = [f.name for f in fields(tags) if f.name.startswith("needs_") and getattr(tags, f.name)]
-    return {name: NEEDS.get(name, name.removeprefix("needs_").replace("_", " ")) for name in names}
 
 
 def _auto() -> dict[tuple[str, tuple[str, ...]], list[str]]:

@@ -244,6 +244,7 @@ def list_methods() -> list[dict[str, Any]]:
             "citation": cls.tags.citation,
             "guarantee": cls.tags.guarantee,
             "tasks": sorted(cls.tags.tasks) if cls.tags.tasks else None,
+            "needs": list(cls.tags.needs.values()),
         }
         for key, cls in _items(METHODS)
     ]

@@ -41,7 +41,8 @@ def _methods() -> list[dict[str, Any]]:
                 "summary": tags.summary,
                 "citation": tags.citation,
                 "guarantee": tags.guarantee,
-                "tasks": sorted(tags.tasks) if tags.tasks else "any",
+                "tasks": sorted(tags.tasks) if tags.tasks else tags.serves,
+                "needs": list(tags.needs.values()),
                 "kinds": sorted(tags.kinds) if tags.kinds else "any",
                 "parameters": {
                     p.name: None if p.default is p.empty else p.default for p in parameters if p.kind != p.VAR_KEYWORD

@@ -13,9 +13,12 @@ from graphforget.exceptions import Reason, UnsupportedError
 from graphforget.requests import DeletionRequest
 from graphforget.unlearners import METHODS
 
+# Best first; a method is tried for the tasks that its tags name. Those for one kind of model refuse every other.
+RANKED = ("ease_downdate", "ials_resolve", "shadow_distill", "graphforget_rec", "reset_repair", "finetune", "retrain")
+
 
 def candidates(task: Task, request: DeletionRequest) -> list[str]:
-    """Methods to try, best first; those for one kind of model refuse every other.
+    """Methods to try, best first.
 
     Example:
         >>> from graphforget.testing import tiny_case
@@ -23,11 +26,8 @@ def candidates(task: Task, request: DeletionRequest) -> list[str]:
         >>> candidates(case.task, case.requests["items"])[:3]
         ['ease_downdate', 'ials_resolve', 'graphforget_rec']
     """
-    if task.name == "link_prediction":
-        return ["shadow_distill", "finetune", "retrain"]
-    if task.name == "recommendation":
-        return ["ease_downdate", "ials_resolve", "graphforget_rec", "reset_repair", "finetune", "retrain"]
-    return ["finetune", "retrain"]
+    tasks = {key: METHODS[key].tags.tasks for key in RANKED}
+    return [key for key, served in tasks.items() if served is None or task.name in served]
 
 
 def choose_method(task: Task, request: DeletionRequest, model: nn.Module) -> str:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphforget.base import Ensemble, captured, evaluating, fresh_like, frozen_copy, weights_digest
+from graphforget.base import Ensemble, captured, device_of, evaluating, fresh_like, frozen_copy, restored_like, weights_digest
 from graphforget.base.model import default_layer_names
 from graphforget.exceptions import InputError
 from graphforget.models import MLP
@@ -79,6 +79,23 @@ def test_a_frozen_copy_is_a_teacher():
     teacher = frozen_copy(model)
     assert not teacher.training and not any(p.requires_grad for p in teacher.parameters())
     assert model.training and all(p.requires_grad for p in model.parameters())
+
+
+def test_modes_and_flags_are_restored_by_name():
+    source = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2)).train()
+    source[1].eval()
+    source[0].weight.requires_grad_(False)
+    made = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2), nn.Linear(2, 2)).eval()
+    made(torch.ones(1, 2)).sum().backward()
+    made[2].bias.requires_grad_(False)
+    assert restored_like(source, made) is made
+    assert [module.training for module in made] == [True, False, True, True]  # the last is new: as the source itself
+    assert [name for name, p in made.named_parameters() if not p.requires_grad] == ["0.weight"]
+    assert all(p.grad is None for p in made.parameters())
+
+
+def test_device_of_a_module_without_parameters():
+    assert device_of(nn.ReLU()) == torch.device("cpu") == device_of(nn.Linear(1, 1))
 
 
 def test_an_ensemble_is_never_called_directly():

@@ -35,7 +35,7 @@ def test_every_method_has_one_line_and_a_page(generate: ModuleType) -> None:
     (retrain,) = [line for line in rows if "`retrain`" in line]
     assert retrain.endswith("| exact |  |")
     (unlink,) = [line for line in rows if "`unlink`" in line]
-    assert "| no data |" in unlink and "recommendation" in unlink and "image" not in unlink
+    assert "| no data, an input graph |" in unlink and "recommendation" in unlink and "image" not in unlink
     (rec,) = [line for line in rows if "`graphforget_rec`" in line]
     assert rec.endswith("| empirical | entity rows |")
     pages = generate.pages()
@@ -46,7 +46,7 @@ def test_pages_say_tags_in_words(generate: ModuleType) -> None:
     finetune, salun, sisa = (generate.method_page(key) for key in ("finetune", "salun", "sisa"))
     assert "the content of the forgotten examples never" in finetune
     assert "and the content of the forgotten examples" in salun and "empirical: measured against gold" in salun
-    assert "not to `retrain`" in sisa and "link prediction" not in sisa
+    assert "not to `retrain`" in sisa and "link prediction" not in sisa and "the retained data, independent examples." in sisa
 
 
 @pytest.mark.parametrize("key", METHODS)

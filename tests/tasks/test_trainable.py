@@ -13,7 +13,7 @@ from graphforget.exceptions import InputError
 from graphforget.models import MLP
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import ImageClassification
-from graphforget.tasks.trainable import Memo, chunks, device_of, reduce
+from graphforget.tasks.trainable import Memo, chunks, reduce
 
 
 def make_task(**kwargs) -> ImageClassification:
@@ -229,7 +229,3 @@ def test_reduce_of_nothing_is_zero():
     assert float(reduce(torch.empty(0), "mean")) == 0
     assert float(reduce(torch.tensor([1.0, 3.0]), "mean")) == 2 and float(reduce(torch.tensor([1.0, 3.0]), "sum")) == 4
     assert reduce(torch.ones(2), "none").shape == (2,)
-
-
-def test_device_of_a_module_without_parameters():
-    assert device_of(nn.ReLU()) == torch.device("cpu")

@@ -21,7 +21,7 @@ def test_only_denials_change():
 def test_interactions_alone_cannot_be_denied():
     case = tiny_case("recommendation")
     split = case.task.split(case.data, case.requests["interactions"])
-    with pytest.raises(UnsupportedError, match="denies users and items"):
+    with pytest.raises(UnsupportedError, match="it works on item or user targets, and the request names none"):
         Mask().unlearn(case.model(), case.task, split)
 
 

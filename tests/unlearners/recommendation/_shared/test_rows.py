@@ -4,11 +4,13 @@ import torch
 from torch import nn
 
 from graphforget.base import RowBlock
+from graphforget.base.tags import unmet
 from graphforget.interactions import Interactions
 from graphforget.models import MGCN
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import Recommendation
 from graphforget.testing.tiny import tiny_case
+from graphforget.unlearners import RowReset
 from graphforget.unlearners.recommendation._shared.rows import entities, reset_rows, row_reasons
 
 
@@ -49,13 +51,12 @@ def test_entities_name_what_loses_a_modality():
         named = entities(task.split(data, request), scope)
         assert named["user"].tolist() == users and named["modality:image"].tolist() == [1]
     image, model = DeletionRequest.modality("image", [1]), MGCN(2, 2, {"image": 1, "text": 1}, dim=2)
-    assert (
-        not row_reasons(image, "requested", model)
-        and not row_reasons(image, "requested")
-        and not row_reasons(request, "requested")
-    )
+    tags = RowReset.tags
+    assert not unmet(tags, task, image, model) and not unmet(tags, task, image) and not row_reasons(request, "requested")
     for other in (MGCN(2, 2, {"text": 1}, dim=2), MGCN(2, 2, {"image": 1}, dim=2, train_features=False)):
-        assert "no rows that belong to the items' image" in row_reasons(image, "touched", other)[0]
+        (reason,) = unmet(tags, task, image, other)
+        assert reason.code == "needs_modality_rows" and "no rows that belong to the items' image" in reason
+        assert not unmet(tags, task, request, other)
 
 
 def test_entities_of_both_scopes():
@@ -66,5 +67,5 @@ def test_entities_of_both_scopes():
     wide = entities(split, "touched")
     assert torch.equal(wide["user"], torch.unique(split.removed[:, 0])) and len(wide["item"]) > 1
     pairs = DeletionRequest.interactions([[0, 1]])
-    assert row_reasons(pairs, "requested") and not row_reasons(pairs, "touched")
+    assert [reason.code for reason in row_reasons(pairs, "requested")] == ["reset"] and not row_reasons(pairs, "touched")
     assert not row_reasons(case.requests["two kinds"], "requested")
