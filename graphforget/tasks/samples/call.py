@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from graphforget.base import device_of
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
-from graphforget.tasks.trainable import device_of
 
 
 def class_scores(model: nn.Module, inputs: Tensor | Mapping[str, Tensor], num_classes: int) -> Tensor:
