@@ -164,10 +164,11 @@ def _serves(key: str) -> dict[str, list[str]]:
 
 def _request(kind: str) -> Any:
     """A request of one kind; which ids it names does not matter to tags."""
-    from graphforget.requests import DeletionRequest, Target
-    from graphforget.requests.request import NAMED_KINDS, PAIR_KINDS
+    from graphforget.requests import DeletionRequest, Target, id_width
+    from graphforget.requests.target import NAMED_KINDS
 
-    return DeletionRequest((Target(kind, [[0, 1]] if kind in PAIR_KINDS else [0], name="any" if kind in NAMED_KINDS else None),))
+    ids = [[0] * id_width(kind)] if id_width(kind) > 1 else [0]
+    return DeletionRequest((Target(kind, ids, name="any" if kind in NAMED_KINDS else None),))  # type: ignore[arg-type]
 
 
 def _names(values: Iterable[str]) -> str:

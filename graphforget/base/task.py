@@ -260,14 +260,20 @@ class Task(ABC):
 
     # ---- help ---------------------------------------------------------------------------------------------
     def check_kinds(self, request: DeletionRequest) -> None:
-        """Refuse target kinds that this task does not know.
+        """Refuse target kinds that this task does not know, and node or edge types, which its data do not have.
 
         Raises:
-            InputError: Naming the kinds that it does know.
+            InputError: Naming the kinds that it does know, or the type.
         """
         for kind in request.kinds:
             if kind not in self.kinds:
                 raise InputError(f"task '{self.name}' cannot forget '{kind}' targets; it knows {', '.join(sorted(self.kinds))}.")
+        for target in request.targets:
+            if target.type is not None:
+                raise InputError(
+                    f"task '{self.name}' reads data without node and edge types, so type {target.type!r} of the {target.kind} "
+                    f"target names nothing in it: leave the type out."
+                )
 
     def describe(self) -> dict[str, Any]:
         """JSON-safe record of the task and its recipe."""

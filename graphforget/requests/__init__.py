@@ -4,8 +4,9 @@ from graphforget.requests.keys import show_ids
 from graphforget.requests.lineage import Lineage
 from graphforget.requests.named import resolve_names
 from graphforget.requests.names import OwnNames, as_positions
-from graphforget.requests.request import KINDS, DeletionRequest, Target, as_ids, union
+from graphforget.requests.request import DeletionRequest, union
 from graphforget.requests.split import CONTEXTS, Context, ForgetSplit, Part, View
+from graphforget.requests.target import KINDS, Target, as_ids, id_width
 
 __all__ = [
     "CONTEXTS",
@@ -20,6 +21,7 @@ __all__ = [
     "View",
     "as_ids",
     "as_positions",
+    "id_width",
     "resolve_names",
     "show_ids",
     "union",

@@ -9,7 +9,8 @@ import torch
 
 from graphforget.exceptions import InputError
 from graphforget.requests.names import Names, OwnNames
-from graphforget.requests.request import DeletionRequest, Target
+from graphforget.requests.request import DeletionRequest
+from graphforget.requests.target import Target
 
 
 def resolve_names(request: DeletionRequest, own: Mapping[str, OwnNames], parts: Mapping[str, tuple[str, ...]]) -> DeletionRequest:

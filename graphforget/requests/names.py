@@ -18,7 +18,8 @@ from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 from graphforget.requests.keys import show_ids
 
-Names = tuple[Any, ...]  # str per id, or (str, str) per pair
+Names = tuple[Any, ...]  # str per id, (str, str) per pair, (str, str, str) per triple
+_TOGETHER = {2: ("pairs", ("ann", "B007")), 3: ("triples", ("ann", "knows", "bob"))}
 
 
 def as_positions(ids: Tensor) -> Tensor:
@@ -38,17 +39,17 @@ def are_positions(ids: Any) -> bool:
     return isinstance(ids, Tensor) and bool(getattr(ids, "are_positions", False))
 
 
-def as_names(names: Any, kind: str, *, pairs: bool = False, some: bool = False) -> Names:
-    """Own names as text: one name, or a sequence of them; for pairs a sequence of (name, name).
+def as_names(names: Any, kind: str, *, width: int = 1, some: bool = False) -> Names:
+    """Own names as text: one name, or a sequence of them; for pairs a sequence of (name, name), and so on.
 
     Args:
         names: Text or whole numbers.
         kind: Of which kind of target, for messages.
-        pairs: Whether two belong together.
+        width: How many names belong together.
         some: Whether "" stands for none.
 
     Raises:
-        InputError: Neither text nor whole numbers, an empty name, or no pairs.
+        InputError: Neither text nor whole numbers, an empty name, or not as many together as belong together.
 
     Example:
         >>> as_names("ann", "user"), as_names([7, "007"], "user")
@@ -58,13 +59,14 @@ def as_names(names: Any, kind: str, *, pairs: bool = False, some: bool = False) 
         names = [names]
     if not isinstance(names, Iterable):
         raise InputError(f"names of {kind}s must be text, for example names=['ann', 'bob']; got {type(names).__name__}.")
-    if not pairs:
+    if width == 1:
         return tuple(_one_name(name, kind, some) for name in names)
     found = []
-    for pair in names:
-        if isinstance(pair, (str, int)) or not isinstance(pair, Iterable) or len(both := tuple(pair)) != 2:
-            raise InputError(f"names of {kind}s must be pairs, for example names=[('ann', 'B007')]; got {pair!r}.")
-        found.append((_one_name(both[0], kind, some), _one_name(both[1], kind, some)))
+    for row in names:
+        if isinstance(row, (str, int)) or not isinstance(row, Iterable) or len(row := tuple(row)) != width:
+            what, example = _TOGETHER[width]
+            raise InputError(f"names of {kind}s must be {what}, for example names=[{example}]; got {row!r}.")
+        found.append(tuple(_one_name(name, kind, some) for name in row))
     return tuple(found)
 
 

@@ -9,187 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
-from graphforget.requests.keys import show_ids, unique_rows
-from graphforget.requests.names import Names, are_positions, as_names
+from graphforget.requests.keys import unique_rows
+from graphforget.requests.names import Names
+from graphforget.requests.target import Kind, Target, Type, no_ids
 
-Kind = Literal[
-    "node",
-    "edge",
-    "node_feature",
-    "node_class",
-    "edge_type",
-    "graph",
-    "user",
-    "item",
-    "interaction",
-    "modality",
-    "sample",
-    "class",
-    "sequence",
-    "concept",
-]
-KINDS: tuple[str, ...] = get_args(Kind)
-PAIR_KINDS = frozenset({"edge", "interaction"})
-NAMED_KINDS = frozenset({"modality", "concept"})
 _FORMAT = "graphforget.request/1"
 _LISTS = {"columns": "a list of integers", "names": "a list of names", "masks": "a list of lengths"}
-
-
-def as_ids(ids: Any, kind: str) -> Tensor:
-    """Canonical ids: int64, CPU, one example per row, sorted, unique.
-
-    Args:
-        ids: Tensor, array or sequence of integers ([n], or [n, 2] for pair kinds), or a boolean mask [N].
-        kind: The target kind, used in messages.
-
-    Raises:
-        InputError: Not integers, wrong shape, negative, or empty.
-    """
-    try:
-        tensor = torch.as_tensor(ids).detach().cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"{kind} ids must be integers, got {type(ids).__name__} that is no array of numbers ({error}); names of their own "
-            f"are given as names=[...]."
-        ) from None
-    if tensor.dtype == torch.bool:
-        if kind in PAIR_KINDS or tensor.dim() != 1:
-            raise InputError(
-                f"{kind} ids were given as a boolean tensor of shape {list(tensor.shape)}; give integer ids instead."
-            )
-        tensor = tensor.nonzero().view(-1)
-    if tensor.numel() == 0:
-        raise InputError(f"the request names no {kind}: give at least one id.")
-    if tensor.is_floating_point() or tensor.is_complex():
-        raise InputError(
-            f"{kind} ids must be integers, got dtype {str(tensor.dtype).removeprefix('torch.')}; "
-            f"convert them with .long() if they are whole numbers."
-        )
-    tensor = tensor.long()
-    if kind in PAIR_KINDS:
-        if tensor.dim() != 2 or tensor.size(1) != 2:
-            raise InputError(f"{kind} ids must have one pair per row, shape [n, 2]; got shape {list(tensor.shape)}.")
-    elif tensor.dim() == 0:
-        tensor = tensor.view(1)
-    elif tensor.dim() != 1:
-        raise InputError(f"{kind} ids must be one-dimensional, shape [n]; got shape {list(tensor.shape)}.")
-    if bool((tensor < 0).any()):
-        bad = tensor[(tensor < 0).view(tensor.size(0), -1).any(1)]
-        raise InputError(f"{kind} ids must not be negative, got {show_ids(bad)}.")
-    return unique_rows(tensor)
-
-
-def mask_length(ids: Any) -> tuple[int, ...]:
-    """The length of a boolean mask, as a tuple of one; nothing for ids."""
-    if isinstance(ids, Tensor) or hasattr(ids, "dtype"):
-        return (len(ids),) if str(ids.dtype) in ("torch.bool", "bool") else ()
-    return (len(ids),) if isinstance(ids, (list, tuple)) and ids and all(isinstance(one, bool) for one in ids) else ()
-
-
-@dataclass(frozen=True)
-class Target:
-    """One kind of thing to forget.
-
-    Attributes:
-        kind: One of :data:`KINDS`.
-        ids: int64, [n] or [n, 2] (one example per row), sorted, unique; empty where only names are given.
-        columns: Feature columns, for ``node_feature`` only; empty means all of them.
-        name: Name of a modality or concept; for these kinds only.
-        names: The entities' own names: instead of ids, to be looked up in the data, or beside them, one per id.
-        positions: Whether the ids are known to be positions, and never names that are numbers.
-        masks: Lengths of the boolean masks that the ids were given by; checked against the data.
-    """
-
-    kind: Kind
-    ids: Tensor
-    columns: tuple[int, ...] = ()
-    name: str | None = None
-    names: Names = ()
-    positions: bool = False
-    masks: tuple[int, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise InputError(f"unknown target kind '{self.kind}': {nearest(str(self.kind), list(KINDS))}")
-        self._set_ids()
-        try:
-            columns = tuple(sorted({int(c) for c in self.columns}))
-        except (TypeError, ValueError):
-            raise InputError(f"columns must be a sequence of integers, got {self.columns!r}.") from None
-        if columns and self.kind != "node_feature":
-            raise InputError(f"columns belong to node_feature targets, not to '{self.kind}'.")
-        if columns and columns[0] < 0:
-            raise InputError(f"feature columns must not be negative, got {columns[0]}.")
-        object.__setattr__(self, "columns", columns)
-        if self.kind == "modality" and not (isinstance(self.name, str) and self.name.strip()):
-            raise InputError(
-                f"a modality target needs the name of the item features, for example "
-                f"DeletionRequest.modality('image', [3]); got {self.name!r}."
-            )
-        if self.name is not None and self.kind not in NAMED_KINDS:
-            raise InputError(f"a name belongs to modality and concept targets, not to '{self.kind}'.")
-
-    def _set_ids(self) -> None:
-        """Canonical ids, with the names in their order."""
-        given, pairs = self.ids, self.kind in PAIR_KINDS
-        if len(self.names) and (given is None or len(given) == 0):
-            names = tuple(sorted(set(as_names(self.names, self.kind, pairs=pairs))))
-            ids = torch.empty((0, 2) if pairs else (0,), dtype=torch.long)
-        else:
-            ids = as_ids(given, self.kind)
-            names = self._names_of(given, ids) if len(self.names) else ()
-        object.__setattr__(self, "masks", (*self.masks, *mask_length(given)))
-        object.__setattr__(self, "positions", bool(self.positions or are_positions(given)))
-        object.__setattr__(self, "ids", ids)
-        object.__setattr__(self, "names", names)
-
-    def _names_of(self, given: Any, ids: Tensor) -> Names:
-        """The names that were given beside ids, in the order of the canonical ones."""
-        rows = torch.as_tensor(given).view(-1, *ids.shape[1:]).tolist()
-        names = as_names(self.names, self.kind, pairs=self.kind in PAIR_KINDS, some=True)
-        if len(rows) != len(names):
-            raise InputError(f"a {self.kind} target has {len(rows)} ids and {len(names)} names: give one name per id.")
-        named = dict(zip(map(str, rows), names, strict=True))
-        return tuple(named[str(row)] for row in ids.tolist())
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Target) or self.key != other.key or self.by_name != other.by_name:
-            return False
-        return self.names == other.names if self.by_name else torch.equal(self.ids, other.ids)
-
-    def __hash__(self) -> int:
-        return hash((self.key, len(self)))
-
-    @property
-    def by_name(self) -> bool:
-        """Whether only names are known: which ids they have is found in the data."""
-        return bool(self.names) and not len(self.ids)
-
-    @property
-    def key(self) -> tuple[str, tuple[int, ...], str]:
-        """What two targets must share to be merged."""
-        return (self.kind, self.columns, self.name or "")
-
-    def __len__(self) -> int:
-        return len(self.names) if self.by_name else int(self.ids.size(0))
-
-    def joined(self, other: Target) -> Target:
-        """Both targets as one, where they share a key and the way their ids were given."""
-        if self.by_name:
-            return replace(self, names=self.names + other.names)
-        none = ("", "") if self.kind in PAIR_KINDS else ""
-        names = [one.names or (none,) * len(one) for one in (self, other)] if self.names or other.names else [(), ()]
-        masks = tuple(dict.fromkeys(self.masks + other.masks))
-        return replace(self, ids=torch.cat([self.ids, other.ids]), names=names[0] + names[1], masks=masks)
 
 
 @dataclass(frozen=True)
@@ -224,12 +58,15 @@ class DeletionRequest:
 
     # ---- constructors -------------------------------------------------------------------------------------
     @classmethod
-    def edges(cls, edge_index: Any = None, *, pairs: Any = None) -> DeletionRequest:
-        """Edges by ``edge_index`` ([2, n], as in PyG) or by ``pairs`` ([n, 2], one edge per row)."""
+    def edges(cls, edge_index: Any = None, *, pairs: Any = None, type: Type | None = None) -> DeletionRequest:
+        """Edges by ``edge_index`` ([2, n], as in PyG) or by ``pairs`` ([n, 2], one edge per row).
+
+        ``type`` is their edge type, e.g. ``("user", "rates", "movie")``, in data that have several.
+        """
         if (edge_index is None) == (pairs is None):
             raise InputError("give either edge_index of shape [2, n] or pairs=... of shape [n, 2].")
         if pairs is not None:
-            return cls((Target("edge", pairs),))
+            return cls((Target("edge", pairs, type=type),))
         try:
             tensor = torch.as_tensor(edge_index)
         except (TypeError, ValueError, RuntimeError):
@@ -237,22 +74,27 @@ class DeletionRequest:
         if tensor.dim() != 2 or tensor.size(0) != 2:
             hint = "; one edge per row is DeletionRequest.edges(pairs=...)" if tensor.dim() == 2 and tensor.size(1) == 2 else ""
             raise InputError(f"edge_index must have shape [2, n], got {list(tensor.shape)}{hint}.")
-        return cls((Target("edge", tensor.t()),))
+        return cls((Target("edge", tensor.t(), type=type),))
 
     @classmethod
-    def nodes(cls, ids: Any) -> DeletionRequest:
-        """Nodes: their features, their label and every incident edge."""
-        return cls((Target("node", ids),))
+    def triples(cls, rows: Any) -> DeletionRequest:
+        """Statements of a knowledge graph, [n, 3] rows (head, relation, tail)."""
+        return cls((Target("triple", rows),))
 
     @classmethod
-    def node_features(cls, ids: Any, columns: Sequence[int] = ()) -> DeletionRequest:
-        """The features of nodes: all columns, or the given ones; node and edges stay."""
-        return cls((Target("node_feature", ids, tuple(columns)),))
+    def nodes(cls, ids: Any, *, type: str | None = None) -> DeletionRequest:
+        """Nodes: their features, their label and every incident edge; ``type`` is their node type in data that have several."""
+        return cls((Target("node", ids, type=type),))
 
     @classmethod
-    def node_classes(cls, labels: Any) -> DeletionRequest:
-        """Every labelled (training and validation) node of these classes."""
-        return cls((Target("node_class", labels),))
+    def node_features(cls, ids: Any, columns: Sequence[int] = (), *, type: str | None = None) -> DeletionRequest:
+        """The features of nodes: all columns, or the given ones; node and edges stay. ``type`` as in :meth:`nodes`."""
+        return cls((Target("node_feature", ids, tuple(columns), type=type),))
+
+    @classmethod
+    def node_classes(cls, labels: Any, *, type: str | None = None) -> DeletionRequest:
+        """Every labelled (training and validation) node of these classes; ``type`` as in :meth:`nodes`."""
+        return cls((Target("node_class", labels, type=type),))
 
     @classmethod
     def samples(cls, ids: Any) -> DeletionRequest:
@@ -321,20 +163,19 @@ class DeletionRequest:
         """The targets of the given kinds."""
         return tuple(t for t in self.targets if t.kind in kinds)
 
-    def ids(self, kind: str) -> Tensor:
-        """All ids of one kind, merged over its targets; empty when there are none.
+    def ids(self, kind: str, type: Type | None = None) -> Tensor:
+        """All ids of one kind and one type (without a type: of those that have none), merged; empty when there are none.
 
         Raises:
             InputError: Only names of them are known yet.
         """
-        for t in self.of(kind):
+        asked = [t for t in self.of(kind) if t.type == type]
+        for t in asked:
             if t.by_name:
                 raise InputError(
                     f"the request gives {kind}s by name: task.split(data, request) finds their ids, and its .request holds them."
                 )
-        found = [t.ids for t in self.targets if t.kind == kind]
-        width = (0, 2) if kind in PAIR_KINDS else (0,)
-        return unique_rows(torch.cat(found)) if found else torch.empty(width, dtype=torch.long)
+        return unique_rows(torch.cat([t.ids for t in asked])) if asked else no_ids(kind)
 
     @property
     def modalities(self) -> dict[str, Tensor]:
@@ -347,14 +188,16 @@ class DeletionRequest:
         return tuple(sorted({t.kind for t in self.targets}))
 
     def summary(self) -> str:
-        """For people: ``"2 edges, 1 node"``, ``"image of 3 items"``, ``"1 user (ann)"``."""
+        """For people: ``"2 edges, 1 node"``, ``"image of 3 items"``, ``"1 user (ann)"``, ``"2 nodes of type 'paper'"``."""
 
         def plural(kind: str, n: int) -> str:
             word = kind.replace("_", " ")
             return f"{n:,} {word}" + ("" if n == 1 else "es" if word.endswith("s") else "s")
 
         return ", ".join(
-            (f"{t.name} of {plural('item', len(t))}" if t.kind == "modality" else plural(t.kind, len(t))) + _shown(t.names)
+            (f"{t.name} of {plural('item', len(t))}" if t.kind == "modality" else plural(t.kind, len(t)))
+            + ("" if t.type is None else f" of type {t.type!r}")
+            + _shown(t.names)
             for t in self.targets
         )
 
@@ -385,6 +228,8 @@ class DeletionRequest:
                 entry["positions"] = True
             if t.masks:
                 entry["masks"] = list(t.masks)
+            if t.type is not None:
+                entry["type"] = t.type if isinstance(t.type, str) else list(t.type)
             targets.append(entry)
         return {"format": _FORMAT, "targets": targets} | ({"note": self.note} if self.note else {})
 
@@ -409,7 +254,7 @@ class DeletionRequest:
         for position, entry in enumerate(content["targets"]):
             if not isinstance(entry, dict) or "kind" not in entry or not ("ids" in entry or entry.get("names")):
                 raise InputError(f"target {position} of the request needs 'kind' and 'ids' (or 'names'), for example {example}.")
-            _refuse_unknown(entry, ("kind", "ids", *_LISTS, "name", "positions"), f"target {position} of the request")
+            _refuse_unknown(entry, ("kind", "ids", *_LISTS, "name", "positions", "type"), f"target {position} of the request")
             for key in _LISTS:
                 if not isinstance(entry.get(key, ()), (list, tuple)):
                     raise InputError(f"'{key}' of target {position} must be {_LISTS[key]}, got {entry[key]!r}.")
@@ -417,7 +262,8 @@ class DeletionRequest:
             if not isinstance(said := entry.get("positions", False), bool):
                 raise InputError(f"'positions' of target {position} must be true or false, got {said!r}.")
             kind = cast(Kind, entry["kind"])
-            targets.append(Target(kind, entry.get("ids"), lists[0], entry.get("name"), lists[1], said, lists[2]))  # type: ignore[arg-type]
+            name, of_type = entry.get("name"), entry.get("type")
+            targets.append(Target(kind, entry.get("ids"), lists[0], name, lists[1], said, lists[2], of_type))  # type: ignore[arg-type]
         return cls(tuple(targets), str(content.get("note", "")))
 
     @classmethod
@@ -465,7 +311,7 @@ def _shown(names: Names, limit: int = 3) -> str:
     """The first names in brackets."""
     if not any(any(name) for name in names):
         return ""
-    said = [f"{name[0]} and {name[1]}" if isinstance(name, tuple) else name or "?" for name in names[:limit]]
+    said = [" and ".join(name) if isinstance(name, tuple) else name or "?" for name in names[:limit]]
     return f" ({', '.join(said)}" + (f" and {len(names) - limit} more)" if len(names) > limit else ")")
 
 

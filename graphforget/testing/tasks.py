@@ -12,7 +12,7 @@ from graphforget import seed as seeds
 from graphforget.base import Batch, Task, counting, evaluating, weights_digest
 from graphforget.exceptions import InputError, ViewError
 from graphforget.requests import DeletionRequest, Target
-from graphforget.requests.request import Kind
+from graphforget.requests.target import Kind
 from graphforget.testing.report import CheckReport, NotApplicable, require
 from graphforget.testing.snapshots import data_state, predictions, random_state
 

@@ -24,6 +24,23 @@ def test_kinds_that_a_task_does_not_know_are_named():
         ImageClassification().check_kinds(DeletionRequest.users([1]) | DeletionRequest.samples([1]))
 
 
+@pytest.mark.parametrize("key", [*TASKS])
+def test_typed_targets_are_refused_by_tasks_whose_data_have_no_types(key):
+    for request in (
+        DeletionRequest.nodes([1], type="paper"),
+        DeletionRequest.edges(pairs=[[0, 1]], type=("user", "rates", "movie")),
+    ):
+        task = TASKS[key]()
+        known = set(request.kinds) <= task.kinds
+        sentence = (
+            "reads data without node and edge types, so type .* names nothing in it: leave the type out"
+            if known
+            else "cannot forget"
+        )
+        with pytest.raises(InputError, match=f"task '{key}' {sentence}"):
+            task.check_kinds(request | DeletionRequest.nodes([2]) if known else request)
+
+
 def test_layers_given_to_the_task_win():
     model = MLP(4, [3, 3], 2)
     assert ImageClassification().head(model) == "lins.2"
