@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.graphs.attached import RESERVED
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import take_rows
 
@@ -30,11 +30,12 @@ def as_graph(
 ) -> GraphData:
     """A :class:`GraphData` from a graph of another library.
 
-    - PyG ``Data`` (anything with ``edge_index``): x, y and the masks ``train_mask``, ``val_mask``, ``test_mask``. Supervision
-      stored beside the edges (``edge_label_index``) is not read: training pairs are the edges.
-    - networkx: nodes are numbered in the graph's order and their names kept; node attributes ``x`` and ``y`` are read where
-      every node has them.
-    - scipy sparse matrix or array [N, N]: entry (i, j) is an edge from i to j.
+    - PyG ``Data`` with ``edge_index`` or ``adj_t``: x, y, the masks ``train_mask``, ``val_mask``, ``test_mask``, and every
+      further tensor with one row per node or per edge under its own name (``edge_weight``, ``edge_attr``, ``edge_type``,
+      ``node_type``). Supervision beside the edges (``edge_label_index``) is not read: training pairs are the edges.
+    - networkx: nodes are numbered in the graph's order and their names kept; node attributes ``x`` and ``y`` are read
+      where every node has them, numbers on every edge as tables (``weight`` is ``edge_weight``).
+    - scipy sparse matrix or array [N, N]: entry (i, j) is an edge from i to j, values other than one its ``edge_weight``.
     - a tensor ``edge_index`` [2, E], with ``num_nodes``.
 
     Args:
@@ -74,7 +75,7 @@ def as_graph(
         raise InputError(
             "graphs with several node or edge types (HeteroData) are not supported; convert with data.to_homogeneous()."
         )
-    elif isinstance(getattr(obj, "edge_index", None), Tensor):
+    elif isinstance(getattr(obj, "edge_index", None), Tensor) or getattr(obj, "adj_t", None) is not None:
         found = _from_pyg(obj, split, splits is None)
     else:
         raise InputError(
@@ -87,9 +88,9 @@ def as_graph(
 
 
 def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
-    if getattr(obj, "edge_attr", None) is not None or getattr(obj, "edge_weight", None) is not None:
-        warnings.warn("edge attributes and weights are not kept: models are called as forward(x, edge_index).", stacklevel=4)
-    found: dict[str, Any] = {"edge_index": obj.edge_index, "num_nodes": int(obj.num_nodes)}
+    edge_index, weight = _edges_of(obj)
+    found: dict[str, Any] = {"edge_index": edge_index, "num_nodes": int(obj.num_nodes)}
+    found |= _tables_of(obj, found["num_nodes"], edge_index.size(1), weight)
     for key in ("x", "y"):
         if isinstance(getattr(obj, key, None), Tensor):
             found[key] = getattr(obj, key)
@@ -110,17 +111,55 @@ def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
     return found | {"splits": splits}
 
 
+def _edges_of(obj: Any) -> tuple[Tensor, Tensor | None]:
+    """``edge_index`` of a PyG ``Data``, or that of its transposed adjacency ``adj_t`` with the values there."""
+    if isinstance(getattr(obj, "edge_index", None), Tensor):
+        return obj.edge_index, None
+    adjacency = obj.adj_t
+    if isinstance(adjacency, Tensor):
+        coo = adjacency.to_sparse_coo().coalesce()
+        (target, source), value = coo.indices(), coo.values()
+        value = None if bool((value == 1).all()) else value
+    else:  # torch_sparse.SparseTensor
+        target, source, value = adjacency.coo()
+    return torch.stack([source, target]), value
+
+
+# What a PyG graph holds for other purposes than being read by a model.
+_NOT_TABLES = RESERVED | {"ptr", "stopping_mask", "e_id", "input_id", "edge_label", "edge_label_index"}
+
+
+def _tables_of(obj: Any, num_nodes: int, num_edges: int, weight: Tensor | None) -> dict[str, Any]:
+    """Every further tensor with one row per node or per edge."""
+    node_data: dict[str, Tensor] = {}
+    edge_data: dict[str, Tensor] = {} if weight is None else {"edge_weight": weight}
+    keys = obj.keys() if callable(getattr(obj, "keys", None)) else list(vars(obj))
+    for key in keys:
+        table = obj[key] if hasattr(obj, "__getitem__") else getattr(obj, key)
+        masks = key.endswith("_mask") and isinstance(table, Tensor) and table.dtype == torch.bool
+        if key in _NOT_TABLES or masks or not str(key).isidentifier() or not isinstance(table, Tensor) or not table.dim():
+            continue
+        of_edges = table.size(0) == num_edges and (table.size(0) != num_nodes or "edge" in key)
+        if of_edges:
+            edge_data[key] = table
+        elif table.size(0) == num_nodes:
+            node_data[key] = table
+    return {"node_data": node_data, "edge_data": edge_data}
+
+
 def _from_networkx(graph: Any) -> dict[str, Any]:
     names = tuple(graph.nodes)
     position = {node: i for i, node in enumerate(names)}
-    rows = [(position[u], position[v]) for u, v in graph.edges()]
+    ends = [(position[u], position[v], attributes) for u, v, attributes in graph.edges(data=True)]
     if not graph.is_directed():
-        rows += [(v, u) for u, v in rows if u != v]
+        ends += [(v, u, attributes) for u, v, attributes in ends if u != v]
+    rows = [(u, v) for u, v, _ in ends]
     found: dict[str, Any] = {
         "edge_index": torch.tensor(rows, dtype=torch.long).view(-1, 2).t(),
         "num_nodes": len(names),
         "undirected": not graph.is_directed(),
         "node_names": names,
+        "edge_data": _edge_attributes([attributes for _, _, attributes in ends]),
     }
     for key, dtype in (("x", torch.float32), ("y", torch.long)):
         values = [graph.nodes[node].get(key) for node in names]
@@ -133,19 +172,45 @@ def _from_networkx(graph: Any) -> dict[str, Any]:
     return found
 
 
+def _edge_attributes(edges: list[dict[str, Any]]) -> dict[str, Tensor]:
+    """Tables of the attributes that every edge has as a number or as numbers; ``weight`` is ``edge_weight``.
+
+    Raises:
+        InputError: Some edges have a weight and others have none.
+    """
+    found = {}
+    for key in dict.fromkeys(key for attributes in edges for key in attributes):
+        values = [attributes.get(key) for attributes in edges]
+        if any(value is None for value in values):
+            if key == "weight":
+                missing = sum(value is None for value in values)
+                raise InputError(f"{missing} of {len(values)} edge entries have no weight: give every edge one, or none.")
+            continue
+        try:
+            table = torch.as_tensor(values)
+        except (TypeError, ValueError, RuntimeError):
+            continue  # texts and objects are no model's input
+        table = table.float() if table.dtype == torch.float64 else table
+        found["edge_weight" if key == "weight" else str(key)] = table.float() if key == "weight" else table
+    return {name: table for name, table in found.items() if name.isidentifier() and name not in RESERVED}
+
+
 def _from_scipy(matrix: Any) -> dict[str, Any]:
     if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
         raise InputError(f"an adjacency matrix must be square, got shape {list(matrix.shape)}.")
     coo = matrix.tocoo()
     row, col, value = (torch.as_tensor(part) for part in (coo.row, coo.col, coo.data))
     present = value != 0
-    if bool((value[present] != 1).any()):
-        warnings.warn("edge weights of the matrix are not kept: every non-zero entry is an edge.", stacklevel=4)
-    return {"edge_index": torch.stack([row.long(), col.long()])[:, present], "num_nodes": int(matrix.shape[0])}
+    edge_data = {"edge_weight": value[present].float()} if bool((value[present] != 1).any()) else {}
+    return {
+        "edge_index": torch.stack([row.long(), col.long()])[:, present],
+        "num_nodes": int(matrix.shape[0]),
+        "edge_data": edge_data,
+    }
 
 
 def to_pyg(data: GraphData) -> Any:
-    """A PyG ``Data`` with the same ids: x, y, masks of node splits, ``alive``.
+    """A PyG ``Data`` with the same ids: x, y, further tables under their names, masks of node splits, ``alive``.
 
     Pairs of link splits become ``val_edge_label_index``, ``test_neg_edge_label_index`` and so on, [2, n].
     """
@@ -156,6 +221,8 @@ def to_pyg(data: GraphData) -> Any:
         out.x = data.x
     if data.y is not None:
         out.y = data.y
+    for name, table in {**data.node_data, **data.edge_data}.items():
+        out[name] = table
     for part, rows in data.splits.items():
         if rows.dim() == 2:
             out[f"{part}_edge_label_index"] = rows.t().contiguous()
@@ -168,7 +235,8 @@ def to_pyg(data: GraphData) -> Any:
 def to_networkx(data: GraphData) -> Any:
     """A networkx ``Graph`` or ``DiGraph`` of the live nodes under their names (ids without names); copies of an edge merge.
 
-    Node attributes: ``x`` (list) and ``y``, where the graph has them.
+    Node attributes: ``x`` (list) and ``y``, where the graph has them. Edge attributes: the tables of the edges, with
+    ``edge_weight`` as ``weight``.
     """
     import networkx as nx
 
@@ -181,16 +249,22 @@ def to_networkx(data: GraphData) -> Any:
         if data.y is not None:
             attributes["y"] = int(data.y[node])
         graph.add_node(names[node], **attributes)
-    graph.add_edges_from((names[u], names[v]) for u, v in data.edge_index.t().tolist())
+    tables = {"weight" if key == "edge_weight" else key: table.tolist() for key, table in data.edge_data.items()}
+    for entry, (u, v) in enumerate(data.edge_index.t().tolist()):
+        graph.add_edge(names[u], names[v], **{key: values[entry] for key, values in tables.items()})
     return graph
 
 
 def to_scipy(data: GraphData) -> Any:
-    """Adjacency as ``scipy.sparse.csr_array`` [N, N] of ones; entry (i, j) is an edge from i to j, copies merge."""
+    """Adjacency as ``scipy.sparse.csr_array`` [N, N]; entry (i, j) is an edge from i to j, with its ``edge_weight`` or 1.
+
+    Copies of an edge merge; their weights add up.
+    """
     import numpy as np
     import scipy.sparse
 
-    edges = torch.unique(data.edge_index, dim=1).numpy()
-    return scipy.sparse.csr_array(
-        (np.ones(edges.shape[1], dtype=np.float32), (edges[0], edges[1])), shape=(data.num_nodes, data.num_nodes)
-    )
+    weight = data.edge_data.get("edge_weight")
+    edges = torch.unique(data.edge_index, dim=1) if weight is None else data.edge_index
+    values = np.ones(edges.size(1), dtype=np.float32) if weight is None else weight.view(-1).numpy()
+    row, col = edges.numpy()
+    return scipy.sparse.csr_array((values, (row, col)), shape=(data.num_nodes, data.num_nodes))

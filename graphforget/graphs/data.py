@@ -12,7 +12,8 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
-from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.attached import checked_tables, empty_table, take_tables
+from graphforget.graphs.edge_index import entry_order, sorted_edges
 from graphforget.graphs.edge_lookup import EdgeLookup
 from graphforget.graphs.edge_rules import EdgeRule
 from graphforget.graphs.features import as_features, plain
@@ -42,6 +43,10 @@ class GraphData:
         lineage: Set on retained data.
         name: For reports.
         node_names: What the nodes were called where the graph came from, or None; not part of the digest.
+        node_data: Further tables with one row per node, by the names that models ask for (``node_type``, ``pos``): dead rows are
+            NaN, or 0 where the table holds integers.
+        edge_data: Tables with one row per entry of ``edge_index``, in its order (``edge_weight``, ``edge_attr``, ``edge_type``,
+            ``edge_time``).
         part: Set where this is a part of a larger graph, see :func:`~graphforget.graphs.take_part`.
     """
 
@@ -58,6 +63,8 @@ class GraphData:
     name: str = "graph"
     node_names: tuple[Any, ...] | None = field(default=None, repr=False)
     part: Part | None = field(default=None, repr=False)
+    node_data: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    edge_data: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
 
     @classmethod
     def create(
@@ -74,6 +81,8 @@ class GraphData:
         edge_rule: EdgeRule | None = None,
         name: str = "graph",
         node_names: tuple[Any, ...] | None = None,
+        node_data: Mapping[str, Any] | None = None,
+        edge_data: Mapping[str, Any] | None = None,
     ) -> GraphData:
         """A checked graph.
 
@@ -89,6 +98,8 @@ class GraphData:
             edge_rule: Makes the edges from x.
             name: For reports.
             node_names: N names.
+            node_data: Further tables by name, [N, ...] each.
+            edge_data: Tables by name, [E, ...] each, in the order of ``edge_index``; an undirected edge has a row per direction.
 
         Raises:
             InputError: Anything that does not fit; the sentence names the offending ids, shape or type.
@@ -107,6 +118,12 @@ class GraphData:
             edge_index = edge_rule.build(x, alive)
         elif edge_index is None:
             raise InputError("edge_index is missing: give an integer tensor of shape [2, E], or an edge_rule.")
+        attached = checked_tables(edge_data, edge_index.size(1) if edge_data else 0, "edge")
+        if attached:
+            if edge_rule is not None:
+                raise InputError("edges that an edge_rule makes come and go with the features: they cannot have edge_data.")
+            order = entry_order(edge_index.detach().cpu().long(), num_nodes)
+            edge_index, attached = edge_index.detach().cpu()[:, order], take_tables(attached, order)
         edge_index = _edges(edge_index, num_nodes, alive)
         undirected = _direction(edge_index, num_nodes, undirected)
         labels, classes = _labels(y, num_nodes, num_classes)
@@ -116,13 +133,29 @@ class GraphData:
         if labels is not None and "train" in clean and bool((labels[clean["train"]] < 0).any()):
             bare = clean["train"][labels[clean["train"]] < 0]
             raise InputError(f"training nodes {show_ids(bare)} have no label: leave them out of splits['train'].")
-        return cls(edge_index, num_nodes, x, labels, undirected, clean, alive, classes, edge_rule, None, name, node_names)
+        return cls(
+            edge_index,
+            num_nodes,
+            x,
+            labels,
+            undirected,
+            clean,
+            alive,
+            classes,
+            edge_rule,
+            None,
+            name,
+            node_names,
+            node_data={n: empty_table(table, ~alive) for n, table in checked_tables(node_data, num_nodes, "node").items()},
+            edge_data=attached,
+        )
 
     # ---- what follows from the content, kept with it -------------------------------------------------------
     def digest(self) -> str:
         """Content digest (sha256) of edges, features, labels, splits and liveness; names are not part of it."""
-        # x and y may share memory with the caller's tensors: the version tells whether they were written to since.
-        versions = tuple(t._version for t in (self.edge_index, self.x, self.y) if t is not None)
+        # x, y and tables may share memory with the caller's tensors: the version tells whether they were written to since.
+        tables = (*self.node_data.values(), *self.edge_data.values())
+        versions = tuple(t._version for t in (self.edge_index, self.x, self.y, *tables) if t is not None)
         memo: tuple[Any, str] | None = self.__dict__.get("_digest")
         if memo is None or memo[0] != versions:
             memo = (
@@ -139,6 +172,7 @@ class GraphData:
                     self.num_classes,
                     repr(self.edge_rule),
                     *(() if self.part is None else (self.part.ids, self.part.core, self.part.degree, self.part.pairs)),
+                    *(("tables", dict(self.node_data), dict(self.edge_data)) if tables else ()),
                 ),
             )
             self.__dict__["_digest"] = memo

@@ -19,6 +19,11 @@ def sorted_edges(edge_index: Tensor, num_nodes: int) -> Tensor:
     return _edges(ascending(column_keys(edge_index, (num_nodes, num_nodes))), num_nodes)
 
 
+def entry_order(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """Positions of the entries in the order of :func:`sorted_edges`, [E]; copies of an edge keep theirs."""
+    return torch.argsort(column_keys(edge_index, (num_nodes, num_nodes)), stable=True)
+
+
 def neighbour_lists(edge_index: Tensor, num_nodes: int) -> tuple[Tensor, Tensor]:
     """CSR of the graph read in both directions: ``rowptr`` [N + 1] and ``col``; rows sorted, no duplicates."""
     source, target = both_directions(edge_index.t(), num_nodes)

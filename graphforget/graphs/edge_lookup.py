@@ -115,6 +115,14 @@ class EdgeLookup:
         return (self.incoming.row == self.incoming.col).nonzero().view(-1)
 
     @cached_property
+    def incoming_entries(self) -> Tensor:
+        """Position in ``edge_index`` of every entry of :attr:`incoming`, [E].
+
+        In an undirected graph, entry e of ``edge_index`` is the reverse of the e-th of these.
+        """
+        return torch.argsort(column_keys(self.edge_index.flip(0), self._sizes), stable=True)
+
+    @cached_property
     def incoming_keys(self) -> Tensor:
         """``target * N + source`` of every entry of :attr:`incoming`, ascending, [E]."""
         if self.simple and self.symmetric:

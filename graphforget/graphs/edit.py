@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.graphs.attached import empty_table, take_tables
 from graphforget.graphs.data import GraphData
-from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.edge_index import entry_order
 from graphforget.graphs.edge_lookup import places
 from graphforget.graphs.features import empty_rows, zero_entries
 from graphforget.graphs.subgraph import induced_subgraph
@@ -60,7 +61,8 @@ def remove_edges(data: GraphData, pairs: Any) -> GraphData:
     if not bool(known.all()):
         raise InputError(f"unknown edges {show_ids(rows[~known])}: they are not in the graph.")
     if not lookup.in_order:  # written to in place since: what follows counts on the order
-        data = replace(data, edge_index=sorted_edges(data.edge_index, data.num_nodes))
+        order = entry_order(data.edge_index, data.num_nodes)
+        data = replace(data, edge_index=data.edge_index[:, order], edge_data=take_tables(data.edge_data, order))
     keep = torch.ones(data.edge_index.size(1), dtype=torch.bool)
     keep[places(lookup.keys, torch.unique(both))] = False
     return replace(data, splits=splits, **_without(data, keep, lambda pairs: ~contains(keys, data.keys(pairs))))
@@ -100,7 +102,7 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
     if part is not None:  # entries that were not read go as well
         part = replace(part, degree=part.degree.masked_fill(gone, 0))
     if keep_content:
-        return replace(data, edge_index=edges, edge_rule=None, part=part)
+        return replace(data, **rest | {"edge_index": edges, "edge_rule": None, "part": part})
     splits = {part: rows[~(gone[rows] if rows.dim() == 1 else gone[rows].any(1))] for part, rows in data.splits.items()}
     names = data.node_names
     if names is not None:  # a name is content too
@@ -109,6 +111,8 @@ def remove_nodes(data: GraphData, ids: Any, *, keep_content: bool = False) -> Gr
         data,
         node_names=names,
         edge_index=edges,
+        edge_data=rest["edge_data"],
+        node_data={name: empty_table(table, gone) for name, table in data.node_data.items()},
         x=None if data.x is None else empty_rows(data.x, gone),
         y=None if data.y is None else data.y.masked_fill(gone, -1),
         splits=splits,
@@ -163,7 +167,7 @@ def compact(data: GraphData) -> tuple[GraphData, Tensor]:
 
 def _without(data: GraphData, keep: Tensor, stays: Callable[[Tensor], Tensor]) -> dict[str, Any]:
     """Fields of the graph with only the entries in ``keep`` [E] bool; of a part, degrees and listed pairs follow."""
-    fields: dict[str, Any] = {"edge_index": data.edge_index[:, keep]}
+    fields: dict[str, Any] = {"edge_index": data.edge_index[:, keep], "edge_data": take_tables(data.edge_data, keep)}
     if data.part is not None:
         less = torch.bincount(data.edge_index[1, ~keep], minlength=data.num_nodes)
         pairs = data.part.pairs

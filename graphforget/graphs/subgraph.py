@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.graphs.attached import take_tables
 from graphforget.graphs.data import GraphData
-from graphforget.graphs.edge_index import sorted_edges
+from graphforget.graphs.edge_index import entry_order, sorted_edges
 from graphforget.graphs.features import take_rows
 from graphforget.graphs.hops import node_ids
 from graphforget.graphs.part import Part
@@ -64,7 +65,8 @@ def take_part(
         A graph with ``part`` set; features, labels, liveness and splits are those of its slots (splits: of its core).
 
     Raises:
-        InputError: No node to read, unknown nodes, or a bad number of hops or fan-out.
+        InputError: No node to read, unknown nodes, or a bad number of hops or fan-out; or ``mirror`` in a part of a part with
+            ``edge_data``.
 
     Example:
         >>> path = GraphData.create(torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]]), 5)
@@ -120,14 +122,29 @@ def take_part(
         pairs=None if pairs is None else canonical_pairs(position[pairs], data.undirected, len(ids)),
     )
     source = graph.col[entries]
+    listed = data.lookup.incoming_entries[entries] if data.edge_data else entries
+    if mirror and data.undirected and data.edge_data and not data.lookup.symmetric:
+        raise InputError(
+            "a part of a part does not hold both directions of every edge, and so not their edge data: use scope='full', or no "
+            "eval_batch_size."
+        )
     if mirror and data.undirected:  # rows that were read have both directions already
         lone = torch.ones(data.num_nodes, dtype=torch.bool)
         lone[rows] = False
         lone = lone[source]
         source, target = torch.cat([source, target[lone]]), torch.cat([target, source[lone]])
+        listed = torch.cat([listed, entries[lone]])  # the reverse of an incoming entry is the entry at its own position
+    edges, attached = torch.stack([position[source], position[target]]), dict(data.edge_data)
+    if attached:
+        order = entry_order(edges, len(ids))
+        edges, attached = edges[:, order], take_tables(attached, listed[order])
+    else:
+        edges = sorted_edges(edges, len(ids))
     return replace(
         data,
-        edge_index=sorted_edges(torch.stack([position[source], position[target]]), len(ids)),
+        edge_index=edges,
+        edge_data=attached,
+        node_data=take_tables(data.node_data, ids),
         num_nodes=len(ids),
         x=None if data.x is None else take_rows(data.x, ids),
         y=None if data.y is None else data.y[ids],
@@ -221,7 +238,8 @@ def induced_subgraph(data: GraphData, nodes: Any) -> InducedSubgraph:
     position = torch.full((data.num_nodes,), -1, dtype=torch.long)
     position[ids] = torch.arange(len(ids))
     edges = position[data.edge_index]
-    edges = edges[:, (edges >= 0).all(0)]
+    inside = (edges >= 0).all(0)
+    edges = edges[:, inside]
     splits = {}
     for name, rows in data.splits.items():
         moved = position[rows]
@@ -230,6 +248,8 @@ def induced_subgraph(data: GraphData, nodes: Any) -> InducedSubgraph:
     made = replace(
         data,
         edge_index=edges,
+        edge_data=take_tables(data.edge_data, inside),
+        node_data=take_tables(data.node_data, ids),
         num_nodes=len(ids),
         x=None if data.x is None else take_rows(data.x, ids),
         y=None if data.y is None else data.y[ids],

@@ -64,13 +64,6 @@ def test_a_column_of_2d_masks_must_be_picked():
     assert as_graph(pyg, splits={"train": torch.tensor([2])}).splits["train"].tolist() == [2]
 
 
-def test_edge_attributes_are_dropped_with_a_warning():
-    with pytest.warns(UserWarning, match="edge attributes and weights are not kept"):
-        as_graph(Data(edge_index=EDGES, num_nodes=3, edge_attr=torch.ones(4, 2)))
-    with pytest.warns(UserWarning, match="edge weights of the matrix are not kept"):
-        assert as_graph(scipy.sparse.csr_array(np.array([[0, 2.0], [2.0, 0]]))).pairs().tolist() == [[0, 1]]
-
-
 def test_networkx_names_attributes_and_direction():
     graph = nx.DiGraph()
     graph.add_node("b", x=[1.0, 2.0], y=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -29,6 +30,8 @@ class GraphContext:
         degree: Of a part: in-degree of every row in the whole graph, [n].
         names: Of a part: id of every row in the whole graph, [n].
         whole: The graph's own lists, where rows and ids are the same numbers.
+        node_data: Further tables by name, [n, ...].
+        edge_data: Tables by name, one row per column of ``edge_index``.
     """
 
     ids: Tensor
@@ -38,6 +41,18 @@ class GraphContext:
     degree: Tensor | None = None
     names: Tensor | None = None
     whole: SparseGraph | None = None
+    node_data: Mapping[str, Tensor] = field(default_factory=dict)
+    edge_data: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def adj_t(self) -> Tensor:
+        """Transposed adjacency as PyG reads it, sparse CSR [n, n]: row i holds the sources of node i, with ``edge_weight``."""
+        weight = self.edge_data.get("edge_weight")
+        if weight is None:
+            weight = torch.ones(self.edge_index.size(1), device=self.edge_index.device)
+        source, target = self.edge_index
+        size = (len(self.ids), len(self.ids))
+        return torch.sparse_coo_tensor(torch.stack([target, source]), weight.view(-1), size).coalesce().to_sparse_csr()
 
     @cached_property
     def graph(self) -> SparseGraph:
@@ -58,7 +73,8 @@ class GraphContext:
         """Dense features, for models that know nothing of sparse ones."""
         if self.x is None:
             raise InputError(
-                "this graph has no node features x, which the model reads: add features, for example x = torch.eye(num_nodes)."
+                "this graph has no node features x, which the model reads: add features, for example x = torch.eye(num_nodes), "
+                "or let forward take n_id, the ids of the nodes, and read a table of its own by them."
             )
         return self.x.to_dense() if self.x.layout == torch.sparse_csr else self.x
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, RegionOptions, count_work, device_of, using_row_ids
-from graphforget.base.capabilities import accepts_sparse, takes_node_ids
+from graphforget.base.capabilities import accepts_sparse
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.base.stored import clear_caches
 from graphforget.exceptions import InputError
@@ -26,11 +26,13 @@ from graphforget.graphs import (
     remove_nodes,
     take_rows,
 )
+from graphforget.graphs.attached import take_tables
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
 from graphforget.requests.keys import column_keys
 from graphforget.tasks.graph.change import Change, resolve
 from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
+from graphforget.tasks.graph.inputs import call, input_plan, tables_on
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.graph.region import take_region
 from graphforget.tasks.trainable import Memo, TrainableTask
@@ -91,6 +93,8 @@ class GraphTask(TrainableTask):
             degree=None if part is None or part.whole else part.degree[ids].to(device),
             names=None if part is None else part.ids[ids].to(device),
             whole=data.incoming if all_live else None,
+            node_data=tables_on(data.node_data if all_live else take_tables(data.node_data, ids), device),
+            edge_data=tables_on(data.edge_data, device),
         )
 
     def encode(
@@ -109,21 +113,24 @@ class GraphTask(TrainableTask):
             store: Dictionary that an enclosing ``captured`` fills.
             inputs: (node ids [n], features [n, F]) that replace rows of x.
         """
-        ctx = self.context(data, device_of(model))
+        ctx, plan = self.context(data, device_of(model)), input_plan(model)
+        plan.check(tuple(data.node_data), tuple(data.edge_data))
         own = accepts_sparse(model)
         if inputs is not None:
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
+        elif ctx.x is None and plan.asks("n_id"):
+            x = None
         else:
             x = ctx.features if own else ctx.dense
-        extra = {"n_id": ctx.row_ids} if takes_node_ids(model) else {}
         _forget_other_graphs(model, ctx, edited=inputs is not None)
         with using_row_ids(ctx.row_ids):
-            outputs = model(x, ctx.graph if own else ctx.edge_index, **extra)
+            outputs = call(model, plan, ctx, x, ctx.graph if own else ctx.edge_index)
         if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
             got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-            raise InputError(
-                f"forward(x, edge_index) of {type(model).__name__} must return one row per node, [{len(ctx.ids)}, d]; got {got}."
-            )
+            hint = ""
+            if isinstance(outputs, Tensor) and outputs.dim() and outputs.size(0) == data.num_nodes:
+                hint = " Forgotten nodes have no row: a model that keeps one per node takes their ids in forward, as n_id."
+            raise InputError(f"{plan.model}.{plan.signature} must return one row per node, [{len(ctx.ids)}, d]; got {got}.{hint}")
         count_work(encodings=1)
         return Encoding(ctx, outputs, {} if store is None else dict(store))
 
