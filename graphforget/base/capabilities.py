@@ -4,6 +4,8 @@ Nothing here is obligatory. A task or a method asks by the function of this modu
 where the answer is no. A model offers something by having an attribute of that name; there is nothing to inherit and nothing
 to register.
 
+What ``forward`` is given it asks for by the names of its parameters; see :mod:`graphforget.tasks.graph.inputs`.
+
 Ask with the functions, not with ``isinstance``: of a flag such as ``reads_graph`` the value counts and not its presence, and of
 wrapped models the functions see what Python's attribute look-up sees (what ``torch.compile`` forwards, and a submodule of that
 name), which a protocol check does not.
@@ -12,7 +14,6 @@ name), which a protocol check does not.
 the model has                 asked by                 who reads it
 ============================  =======================  ==================================================
 ``accepts_sparse``            :func:`accepts_sparse`   graph tasks
-``forward(..., n_id)``        :func:`takes_node_ids`   graph tasks
 ``decode``                    :func:`has_decode`       link prediction
 ``reads_graph``, ``penalty``  :func:`reads_graph`      recommendation
 ``score_all``                 :func:`has_score_all`    recommendation
@@ -28,9 +29,7 @@ the model has                 asked by                 who reads it
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -84,41 +83,6 @@ class AcceptsSparse(Protocol):
 def accepts_sparse(model: object) -> bool:
     """Whether a model takes a compiled graph and sparse features; see :class:`AcceptsSparse`."""
     return bool(getattr(model, "accepts_sparse", False))
-
-
-class TakesNodeIds(Protocol):
-    """The model keeps something per node, so it must know which nodes the rows of ``x`` are.
-
-    Graph tasks call a model on live rows only, [n] of N. Where ``forward`` has a parameter named ``n_id`` they pass the ids of
-    these rows, [n] int64, by keyword; ids of the whole graph, in a part of it as well. Deep inside a model
-    :func:`graphforget.base.row_ids` says the same.
-
-    Used by node classification and link prediction in every pass.
-
-    Example:
-        >>> class Table(nn.Module):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.table = nn.Embedding(34, 2)
-        ...     def forward(self, x, edge_index, n_id):
-        ...         return self.table(n_id)
-        >>> takes_node_ids(Table()), takes_node_ids(nn.Linear(2, 2))
-        (True, False)
-    """
-
-    def forward(self, x: Tensor, edge_index: Tensor, n_id: Tensor) -> Tensor:
-        """[n, d], one row per node."""
-        ...
-
-
-def takes_node_ids(model: nn.Module) -> bool:
-    """Whether ``forward`` wants the stable ids of its rows; see :class:`TakesNodeIds`."""
-    return _takes_n_id(type(model).forward)
-
-
-@functools.cache
-def _takes_n_id(forward: Callable[..., Any]) -> bool:
-    return "n_id" in inspect.signature(forward).parameters
 
 
 class Decode(Protocol):

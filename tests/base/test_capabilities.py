@@ -32,7 +32,6 @@ from graphforget.base.capabilities import (
     has_reset,
     has_score_all,
     reads_graph,
-    takes_node_ids,
 )
 from graphforget.exceptions import InputError
 from graphforget.models import MODELS
@@ -113,18 +112,6 @@ def test_a_model_that_must_have_rows_is_told_what_it_lacks():
     assert entity_rows(MODELS["bprmf"](3, 4, 2))["item"] == [RowBlock("item_embedding.weight")]
     with pytest.raises(InputError, match=r"Linear does not say which rows belong to an entity \(entity_rows\(\)\)"):
         entity_rows(nn.Linear(2, 2))
-
-
-def test_node_ids_are_asked_for_by_name():
-    class WithIds(nn.Module):
-        def forward(self, x, edge_index, *, n_id=None):
-            return x
-
-    class Without(nn.Module):
-        def forward(self, x, edge_index, **options):
-            return x
-
-    assert takes_node_ids(WithIds()) and not takes_node_ids(Without())
 
 
 def test_tables_of_an_encoding_are_tensors():
