@@ -81,7 +81,7 @@ def test_examples_of_the_page_run():
         p for p in vars(capabilities).values() if getattr(p, "_is_protocol", False) and p.__module__ == capabilities.__name__
     ]
     without = [p.__name__ for p in documented if ">>>" not in (p.__doc__ or "")]
-    assert len(documented) == 13 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
+    assert len(documented) == 12 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
 
 
 @pytest.mark.parametrize("name", METHODS)
