@@ -36,7 +36,7 @@ def pages() -> dict[Path, str]:
     text = WHICH.read_text(encoding="utf-8")
     text = between(text, "methods", methods_table())
     text = between(text, "auto", auto_table())
-    made = {WHICH: text} | {METHOD_PAGES / f"{key}.md": method_page(key) for key in METHODS}
+    made = {WHICH: text} | {METHOD_PAGES / f"{key}.md": method_page(key) for key in METHODS.shipped}
     # An installed package may come without tests; the committed table then stays as it is.
     return made | ({ERRORS: errors_page()} if BAD_INPUTS.is_file() else {})
 
@@ -73,9 +73,9 @@ def methods_table() -> str:
     from graphforget.unlearners import METHODS
 
     groups: dict[str, list[str]] = {"Every task": [], "Some tasks": [], "Recommenders": []}
-    for key in METHODS:
+    for key in METHODS.shipped:
         tasks = set(_serves(key))
-        group = "Every task" if tasks == set(TASKS) else "Recommenders" if tasks == {"recommendation"} else "Some tasks"
+        group = "Every task" if tasks == set(TASKS.shipped) else "Recommenders" if tasks == {"recommendation"} else "Some tasks"
         groups[group].append(key)
     parts = []
     for name, keys in groups.items():
@@ -88,7 +88,7 @@ def methods_table() -> str:
             rows.append(cells + ([_names(_serves(key))] if name == "Some tasks" else []))
         header = ["method", "what it does", "guarantee", "needs"] + (["tasks"] if name == "Some tasks" else [])
         parts += [f"### {name}", table(header, rows)]
-    tree = "\n".join(f"../methods/{key}" for key in sorted(METHODS))
+    tree = "\n".join(f"../methods/{key}" for key in METHODS.shipped)
     return "\n\n".join([*parts, f"```{{toctree}}\n:hidden:\n:maxdepth: 1\n\n{tree}\n```"])
 
 
@@ -154,7 +154,7 @@ def _serves(key: str) -> dict[str, list[str]]:
     from graphforget.unlearners import METHODS
 
     found: dict[str, list[str]] = {}
-    tasks = [TASKS[name]() for name in TASKS] + [TASKS["recommendation"](template=LightGCN(1, 1))]
+    tasks = [TASKS[name]() for name in TASKS.shipped] + [TASKS["recommendation"](template=LightGCN(1, 1))]
     for task in tasks:
         kinds = [kind for kind in sorted(task.kinds) if not METHODS[key]().supports(task, _request(kind))]
         if kinds:
@@ -206,7 +206,7 @@ def _auto() -> dict[tuple[str, tuple[str, ...]], list[str]]:
     from graphforget.unlearners.select import candidates
 
     chosen: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for name in TASKS:
+    for name in TASKS.shipped:
         task = TASKS[name]()
         for kind in sorted(task.kinds):
             request = _request(kind)

@@ -1,24 +1,25 @@
-"""The pages' code runs: Python blocks of a page in order and in one namespace, `graphforget` lines through the command line."""
+"""The pages' code runs and prints what they show: see ``docs/_pages.py``."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import pkgutil
 import re
-import shlex
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from graphforget.cli import app
 from graphforget.unlearners import METHODS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-_RUN = [DOCS / "explanation" / f"{name}.md" for name in ("shadow-distill", "kernels")]
+_RUN = [DOCS / "explanation" / f"{name}.md" for name in ("from-call-to-result", "shadow-distill", "kernels")]
 PAGES = sorted([*(DOCS / "tutorials").glob("*.md"), *(DOCS / "how-to").glob("*.md"), *_RUN])
-BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```", re.DOTALL | re.MULTILINE)
+# Folders that a run writes, and that are not in the repository.
+WRITTEN_BY_RUNS = {"figures/", "original/"}
 # Every page's number of executed blocks, so that a block the pattern misses cannot hide.
 EXPECTED = {
     "first-deletion": 7,
@@ -29,6 +30,7 @@ EXPECTED = {
     "add-a-method": 2,
     "shadow-distill": 1,
     "kernels": 3,
+    "from-call-to-result": 11,
 }
 
 
@@ -38,41 +40,68 @@ def workspace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(METHODS, "_targets", dict(METHODS._targets))
+    monkeypatch.setattr(METHODS, "_added", dict(METHODS._added))
     yield
     for name in [n for n in sys.modules if n.startswith("my_")]:
         del sys.modules[name]
 
 
-def shell(code: str) -> int:
-    """Run the `graphforget` lines of a block; the number of lines run. A verdict of any kind is a success."""
-    lines = [line for line in code.splitlines() if line.strip() and not line.startswith("#")]
-    for line in lines:
-        words = [w for w in shlex.split(line, comments=True) if w != "PYTHONPATH=."]
-        assert words[0] == "graphforget", f"only graphforget commands are executed, got: {line}"
-        result = CliRunner().invoke(app, words[1:], prog_name="graphforget")
-        assert result.exit_code in (0, 3), f"{line}\n{result.output}\n{result.exception!r}"
-    return len(lines)
+def _runner() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_pages", DOCS / "_pages.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+runner = _runner()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
-def test_page_runs(page: Path) -> None:
-    namespace: dict[str, Any] = {"__name__": "page"}
-    executed = 0
-    for number, block in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8"))):
-        code, language = block["code"], block["language"]
-        if block["file"]:
-            Path(block["file"]).write_text(code, encoding="utf-8")
-            importlib.invalidate_caches()
-        elif language == "python":
-            exec(compile(code, f"{page.name}, block {number}", "exec"), namespace)
-            executed += 1
-        elif language == "bash":
-            assert shell(code)
-            executed += 1
-        else:
-            assert language in ("text", "json", "yaml"), f"a block of language '{language}' would not be executed"
-    assert executed == EXPECTED[page.stem]
+def test_page_runs_and_prints_what_it_shows(page: Path) -> None:
+    executed = list(runner.run_page(page))
+    faults = [ran.fault for ran in executed if ran.fault is not None]
+    assert not faults, "\n\n".join([f"{page.name}; `python docs/_pages.py {page.name}` writes what is printed", *faults])
+    assert len(executed) == EXPECTED[page.stem]
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("auc 0.957", "auc   0.95\n", True),
+        ("auc 0.957", "auc 0.9", False),
+        ("auc 120.5", "auc 124.1", True),
+        ("-0.01", "+0.009", True),
+        ("steps 13", "steps 14", False),
+        ("verdict sufficient", "verdict insufficient", False),
+        ("took 0.3 s", "took 27.5 s", True),
+        ("a  seconds\n-----------\nx 0.5 0.3", "a seconds\n------\nx 0.5  12.25", True),
+        ("a  seconds\n-----------\nx 0.5 0.3", "a seconds\n------\nx 0.7  0.3", False),
+        ("a  seconds\nx 0.3\n\nauc 0.5", "a seconds\nx 0.9\n\nauc 0.7", False),
+        ("one ... three", "one two 2.5 three", True),
+        ("one ... three", "one two", False),
+        ("[1.5] (a|b)", "[1.5] (a|b)", True),
+    ],
+)
+def test_outputs_are_compared_with_what_may_differ(shown: str, printed: str, same: bool) -> None:
+    assert (runner.difference(shown, printed) is None) == same
+
+
+def test_what_is_printed_and_not_shown_is_a_fault(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text('```python\nprint("x 0.5")\n```\n\n```python\nprint("y 1.5")\n```\n\n```text\ny 1.5\n```\n')
+    first, second = runner.run_page(page)
+    assert "does not show" in first.fault and second.fault is None
+    runner.write_outputs(page)
+    assert page.read_text().count("```text") == 2 and all(ran.fault is None for ran in runner.run_page(page))
+
+
+def test_an_output_of_nothing_is_a_fault(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```text\nx\n```\n")
+    with pytest.raises(ValueError, match="neither run nor"):
+        list(runner.run_page(page))
 
 
 def test_request_example_is_a_request() -> None:
@@ -132,6 +161,18 @@ def test_every_case_that_code_names_is_told() -> None:
     assert set(re.findall(r"\bcases? C(\d+)", code)) <= set(told)
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda p: p.stem)
+def test_pages_name_files_that_exist(page: Path) -> None:
+    root = DOCS.parent
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.py)?|[a-z_]+/[a-z_]+\.py)`", text))
+    there = [root, root / "graphforget", *(p for p in (root / "graphforget").rglob("*") if p.is_dir())]
+    missing = {name for name in named if not any((base / name).exists() for base in there)}
+    assert missing <= WRITTEN_BY_RUNS, f"{page.name} names {missing}"
+    for name in set(re.findall(r"`(graphforget(?:\.\w+)+)`", text)):
+        pkgutil.resolve_name(name)
+
+
 def test_architecture_names_rooms_that_exist() -> None:
     import graphforget
 
@@ -145,7 +186,7 @@ def test_architecture_names_rooms_that_exist() -> None:
     named |= {
         name for row in re.findall(r"^\| \d+ \| (.*) \|$", section, re.MULTILINE) for name in re.findall(r"`(\w+)` ?\(", row)
     }
-    built = {p.parent.name for p in root.glob("*/__init__.py")} | {p.stem for p in root.glob("*.py")} - {"__init__"}
+    built = {p.parent.name for p in root.glob("*/__init__.py")} | {p.stem for p in root.glob("[!_]*.py")}
     assert named <= built
     missing = {room for room in built if f"`{room}`" not in section}
     assert missing == set()
