@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from graphforget.base.stored import Stored, stored
 from graphforget.requests import show_ids
+from graphforget.requests.keys import is_among
 
 UNMOVED = 0.1  # a row nearer than this share of its own norm to what it was before counts as the same row
 _LAYERS = ("torch.nn.", "torch_geometric.nn.", "graphforget.models.gnn.")
@@ -287,8 +288,7 @@ def _adjacency_holds(index: Tensor, shape: Iterable[int], gone: Gone) -> str:
         if bool(inside.any()):
             return f"joins the deleted {kind} {show_ids(ids[inside])} with others"
     if len(gone.sizes) == 1 and height == width == next(iter(gone.sizes.values())):
-        pairs, keys = gone.pairs(), index[0] * width + index[1]
-        count = int(torch.isin(pairs[:, 0] * width + pairs[:, 1], keys).sum())
+        count = int(is_among(gone.pairs(), index.t()).sum())
         if count:
             return f"holds {count} deleted edges"
     return ""

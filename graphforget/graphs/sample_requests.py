@@ -17,6 +17,7 @@ from graphforget.exceptions import InputError
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.hops import k_hop
 from graphforget.requests import DeletionRequest
+from graphforget.requests.draws import count_of, draw_rows
 
 
 def random_edges(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:
@@ -36,7 +37,7 @@ def random_edges(data: GraphData, size: int | float, *, seed: int = 0) -> Deleti
         '2 edges'
     """
     pairs = _train_pairs(data)
-    return DeletionRequest.edges(pairs=_draw(pairs, size, len(pairs), "training edges", seed))
+    return DeletionRequest.edges(pairs=draw_rows(pairs, size, "training edges", seed))
 
 
 def inside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops: int = 1) -> DeletionRequest:
@@ -58,7 +59,7 @@ def inside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops:
     pairs = _train_pairs(data)
     near = _near_test(data, num_hops)[pairs].any(1)
     what = f"training edges inside the {num_hops}-hop test region"
-    return DeletionRequest.edges(pairs=_draw(pairs[near], size, len(pairs), what, seed))
+    return DeletionRequest.edges(pairs=draw_rows(pairs[near], size, what, seed, total=len(pairs)))
 
 
 def outside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops: int = 1) -> DeletionRequest:
@@ -66,7 +67,7 @@ def outside_edges(data: GraphData, size: int | float, *, seed: int = 0, num_hops
     pairs = _train_pairs(data)
     far = ~_near_test(data, num_hops)[pairs].any(1)
     what = f"training edges outside the {num_hops}-hop test region"
-    return DeletionRequest.edges(pairs=_draw(pairs[far], size, len(pairs), what, seed))
+    return DeletionRequest.edges(pairs=draw_rows(pairs[far], size, what, seed, total=len(pairs)))
 
 
 def hub_edges(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:
@@ -94,7 +95,7 @@ def random_nodes(data: GraphData, size: int | float, *, seed: int = 0) -> Deleti
         [1, 3]
     """
     nodes = _train_nodes(data)
-    return DeletionRequest.nodes(_draw(nodes, size, len(nodes), "training nodes", seed))
+    return DeletionRequest.nodes(draw_rows(nodes, size, "training nodes", seed))
 
 
 def hub_nodes(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:
@@ -109,7 +110,7 @@ def class_nodes(data: GraphData, size: int | float, *, label: int, seed: int = 0
         raise InputError("the graph has no labels y, so nodes of a class cannot be drawn.")
     nodes = _train_nodes(data)
     own = nodes[data.y[nodes] == label]
-    return DeletionRequest.nodes(_draw(own, size, len(nodes), f"training nodes of class {label}", seed))
+    return DeletionRequest.nodes(draw_rows(own, size, f"training nodes of class {label}", seed, total=len(nodes)))
 
 
 def community_nodes(data: GraphData, size: int | float, *, seed: int = 0) -> DeletionRequest:
@@ -123,7 +124,7 @@ def random_node_features(data: GraphData, size: int | float, *, columns: Sequenc
     if data.x is None:
         raise InputError("the graph has no node features x, so none can be drawn.")
     nodes = _train_nodes(data)
-    return DeletionRequest.node_features(_draw(nodes, size, len(nodes), "training nodes", seed), columns)
+    return DeletionRequest.node_features(draw_rows(nodes, size, "training nodes", seed), columns)
 
 
 # ---- candidates and draws --------------------------------------------------------------------------------------
@@ -140,35 +141,14 @@ def _train_nodes(data: GraphData) -> Tensor:
     return data.splits["train"] if "train" in data.splits else data.alive.nonzero().view(-1)
 
 
-def _count(size: int | float, total: int, candidates: int, what: str) -> int:
-    if isinstance(size, bool) or not isinstance(size, (int, float)):
-        raise InputError(f"size must be a count (2) or a share (0.05), got {size!r}.")
-    if isinstance(size, float):
-        if not 0 < size < 1:
-            raise InputError(f"a share must lie between 0 and 1 (exclusive), got {size}; give a whole number for a count.")
-        count = max(1, int(size * total))
-    else:
-        count = size
-    if count < 1:
-        raise InputError(f"a count must be at least 1, got {size}.")
-    if count > candidates:
-        raise InputError(f"cannot draw {count:,}: there are {candidates:,} {what}; give a size of at most {candidates}.")
-    return count
-
-
-def _draw(rows: Tensor, size: int | float, total: int, what: str, seed: int) -> Tensor:
-    count = _count(size, total, len(rows), what)
-    return rows[torch.randperm(len(rows), generator=seeds.generator(seed))[:count]]
-
-
 def _top(rows: Tensor, score: Tensor, size: int | float, what: str, seed: int) -> Tensor:
-    count = _count(size, len(rows), len(rows), what)
+    count = count_of(size, len(rows), len(rows), what)
     order = torch.randperm(len(rows), generator=seeds.generator(seed))
     return rows[order[score[order].sort(descending=True, stable=True).indices[:count]]]
 
 
 def _in_order(rows: Tensor, label: Tensor, size: int | float, total: int, what: str, seed: int) -> Tensor:
-    count = _count(size, total, len(rows), what)
+    count = count_of(size, total, len(rows), what)
     g = seeds.generator(seed)
     groups = torch.unique(label)
     rank = torch.empty(int(label.max()) + 1, dtype=torch.long)

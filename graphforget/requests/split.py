@@ -1,6 +1,8 @@
 """ForgetSplit: what a request means for one data container and one task.
 
-Made only by ``task.split(data, request)``; read-only. See ``docs/architecture.md`` for the vocabulary.
+Made only by ``task.split(data, request)``; read-only. Training examples are *removed* (gone), *altered* (they stay, their content
+changed) or *affected* (they stay, only their context changed); *retain* is all that stay. They are read in one of three contexts:
+*original*, *unlinked* (structure removed, content kept) or *retained* (all forgotten content gone).
 """
 
 from __future__ import annotations
