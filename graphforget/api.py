@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
-from graphforget.registry import Registry
 from graphforget.requests import DeletionRequest, as_ids, show_ids
 from graphforget.tasks.make import make_task
 from graphforget.unlearners import METHODS
@@ -236,19 +235,22 @@ def run(
 
 
 def list_methods() -> list[dict[str, Any]]:
-    """What every method says of itself: key, summary, citation, guarantee, what it needs."""
+    """What every method says of itself: key, summary, citation, guarantee, tasks, needs, and whose it is.
+
+    Methods of installed packages are among them (``from``); one that cannot be used has its ``problem`` in a sentence.
+    """
+    from graphforget.pipeline.catalogue import list_components
+
     return [
         {
-            "key": key,
-            "summary": cls.tags.summary,
-            "citation": cls.tags.citation,
-            "guarantee": cls.tags.guarantee,
-            "tasks": sorted(cls.tags.tasks) if cls.tags.tasks else None,
-            "needs": list(cls.tags.needs.values()),
+            "key": one["name"],
+            "summary": one.get("summary", one["problem"]),
+            "citation": one.get("citation", ""),
+            "guarantee": one.get("guarantee", ""),
+            "tasks": one["tasks"] if isinstance(one.get("tasks"), list) else None,
+            "needs": one.get("needs", []),
+            "from": one["from"],
+            "problem": one["problem"],
         }
-        for key, cls in _items(METHODS)
+        for one in list_components("methods")
     ]
-
-
-def _items(registry: Registry) -> list[tuple[str, Any]]:
-    return [(key, registry[key]) for key in registry]

@@ -6,11 +6,16 @@ from graphforget.attacks import link_stealing, membership, recommendation
 from graphforget.attacks.link_stealing import link_stealing_attack, matched_non_edges, pair_distances
 from graphforget.attacks.membership import confidence_attack, lira, membership_figures, rmia
 from graphforget.attacks.recommendation import matched_strangers, same_entity_attack, taker_probe
-from graphforget.base.attack import AttackRecord
+from graphforget.registry import Registry
 
-ATTACKS: dict[str, AttackRecord] = {
-    record.name: record for record in membership.RECORDS + link_stealing.RECORDS + recommendation.RECORDS
-}
+ATTACKS = Registry(
+    "attack",
+    {record.name: record for record in membership.RECORDS + link_stealing.RECORDS + recommendation.RECORDS},
+    group="graphforget.attacks",
+    base="graphforget.base.attack:AttackRecord",
+    of="instance",
+    name="name",
+)
 
 __all__ = [
     "ATTACKS",

@@ -166,6 +166,21 @@ def lira(target: Tensor, out: Tensor, in_: Tensor | None = None, *, fixed_varian
     return log_density(mean_in, var_in) - log_density(mean_out, var_out)
 
 
+def lira_figures(deleted: Tensor, gold_deleted: Tensor, test: Tensor, gold_test: Tensor) -> dict[str, float]:
+    """:func:`lira`, offline with the gold models as those that never saw x, on deleted against test elements.
+
+    Args:
+        deleted: ``[n]`` margins of the attacked model.
+        gold_deleted: ``[k, n]`` margins of gold models, k >= 2.
+        test: ``[m]`` margins of the attacked model.
+        gold_test: ``[k, m]`` margins of gold models.
+
+    Raises:
+        InputError: One gold model has no spread.
+    """
+    return membership_figures(lira(deleted, gold_deleted), lira(test, gold_test))
+
+
 RECORDS = (
     AttackRecord(
         "confidence",
@@ -182,9 +197,10 @@ RECORDS = (
     ),
     AttackRecord(
         "lira",
-        ("target margins", "margins of models without x", "margins of models with x (online)"),
+        ("margins of deleted", "gold margins of deleted", "margins of test", "gold margins of test"),
         "Carlini et al. 2022",
         "A deleted element is recognised by a likelihood ratio of two Gaussians.",
         "Needs tens of models to be strong.",
+        lira_figures,
     ),
 )

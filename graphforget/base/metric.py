@@ -1,21 +1,49 @@
-"""What a metric says about itself: a record beside the function, no registry and no decorator.
+"""What a metric says about itself, and how one that others wrote is measured.
 
-A metric is a pure function in ``graphforget.metrics``; its :class:`MetricRecord` tells reports, the command line and
-the verdict which values are possible, what to aim at, and what the number cannot show.
+A metric is a pure function; its :class:`MetricRecord` tells reports, the command line and the verdict which values are possible,
+what to aim at, and what the number cannot show. Most of our own are rows of every report. One with ``compute`` is measured where
+it is asked for, ``evaluate(result, metrics=["name"])``, on every model and every subset of the elements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from torch import Tensor
+
 from graphforget.exceptions import InputError
 
-__all__ = ["MetricGroup", "MetricRecord", "MetricTarget", "collect_records"]
+__all__ = ["Measured", "MetricGroup", "MetricRecord", "MetricTarget", "collect_records"]
 
 MetricGroup = Literal["utility", "forgetting", "privacy", "representation", "relearning", "cost"]
 MetricTarget = Literal["max", "min", "gold"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What one model says of one subset of the elements: what a metric's ``compute`` receives.
+
+    Every model is asked about the same elements with the same draws, so values of different roles compare.
+
+    Attributes:
+        role: ``original``, ``unlink`` (the original on an input without the forgotten part), ``unlearned`` or ``gold``.
+        subset: ``deleted``, ``retained``, ``hop1``, ``hop2``, ``far``, ``twins``, ``test`` or ``test_forget``.
+        output_kind: What the outputs are; see :class:`~graphforget.base.Task`.
+        index: [n] or [n, 2], the elements' ids.
+        outputs: [n, ...], float64 on the CPU: logits [n, C] of classes, logits [n] of links, margins [n] of interactions.
+        targets: [n], labels.
+        gold: [k, n, ...], what gold models say, the judged one left out; None unless the metric ``needs_gold``.
+    """
+
+    role: str
+    subset: str
+    output_kind: str
+    index: Tensor
+    outputs: Tensor
+    targets: Tensor
+    gold: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +59,9 @@ class MetricRecord:
         source: Paper or project that defined it.
         description: One sentence for a person who meets the number for the first time.
         warning: What the number is known to get wrong, or ``""``.
+        compute: From :class:`Measured` to one value per element, [n] (the report then has their mean and its interval), one
+            number, or None where the metric has no meaning. It may raise :class:`~graphforget.InputError` where it cannot be
+            measured; the report then says so.
 
     Raises:
         InputError: If a field is empty or outside the allowed values.
@@ -38,6 +69,10 @@ class MetricRecord:
     Example:
         >>> MetricRecord("accuracy", "utility", (0.0, 1.0), "max", False, "standard", "Share of right labels.").target
         'max'
+        >>> def largest(measured):
+        ...     return measured.outputs.flatten(1).amax(1) if measured.outputs.dim() > 1 else None
+        >>> inf = float("inf")
+        >>> record = MetricRecord("largest", "forgetting", (-inf, inf), "gold", False, "ours", "Largest logit.", compute=largest)
     """
 
     name: str
@@ -48,6 +83,7 @@ class MetricRecord:
     source: str
     description: str
     warning: str = ""
+    compute: Callable[[Measured], Tensor | float | None] | None = None
 
     def __post_init__(self) -> None:
         for field in ("name", "source", "description"):

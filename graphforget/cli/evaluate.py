@@ -30,6 +30,12 @@ def evaluate(
     margin: Annotated[float, typer.Option(help="Allowed multiple of the distance between gold models.")] = 1.25,
     tolerance: Annotated[float | None, typer.Option(help="Added to the margin, in probability.")] = None,
     original_seed: Annotated[int | None, typer.Option(help="Seed of the original's training; no gold model shares it.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Further metric, by name or package.module:record; may be repeated.")
+    ] = None,
+    attack: Annotated[
+        list[str] | None, typer.Option(help="Further attack, by name or package.module:record; may be repeated.")
+    ] = None,
     method: Annotated[
         list[str] | None,
         typer.Option(help="package.module:Class of a result's method that is not installed; its code runs; may be repeated."),
@@ -57,6 +63,8 @@ def evaluate(
             margin=margin,
             tolerance=tolerance,
             original_seed=original_seed,
+            metrics=metric or (),
+            attacks=attack or (),
             progress=lambda number, total, how: show("gold", number, total, {"": how}),
         )
     if out is not None:

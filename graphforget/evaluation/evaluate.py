@@ -11,10 +11,13 @@ from typing import Any
 import torch
 
 from graphforget.base import UnlearnResult, device_of, weights_digest
+from graphforget.base.attack import AttackRecord
+from graphforget.base.metric import MetricRecord
 from graphforget.evaluation.gold import gold_models
 from graphforget.evaluation.judged import Judged, Subset, make_subsets, score
 from graphforget.evaluation.ranking.rows import RankingEvidence
 from graphforget.evaluation.relearning import Relearning, relearning_rows
+from graphforget.evaluation.requested import Requested, requested_attacks, requested_metrics
 from graphforget.evaluation.rows import cost_rows, distance_rows, floor_rows, literature_rows, privacy_rows, utility_rows
 from graphforget.evaluation.verdict import TOLERANCE, judge
 from graphforget.exceptions import InputError
@@ -34,6 +37,8 @@ def evaluate(
     cache_key: str | None = None,
     original_seed: int | None = None,
     relearning: Relearning | None = None,
+    metrics: Sequence[str | MetricRecord] = (),
+    attacks: Sequence[str | AttackRecord] = (),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Report:
     """Measure how far unlearned models are from models retrained without the data.
@@ -48,6 +53,9 @@ def evaluate(
         cache_key: A name for the model's code where its source cannot be read.
         original_seed: The original's training seed, so that no gold shares it.
         relearning: Also measure how fast deleted examples are learned again, by these settings.
+        metrics: Further metrics, by name, path or record, on every model: those of others, and ours with ``compute``; see
+            :class:`~graphforget.base.metric.MetricRecord`. They do not decide the verdict.
+        attacks: Further attacks, likewise; see :class:`~graphforget.base.attack.AttackRecord`.
         progress: ``progress(number, count, "trained" | "cached")`` per gold model.
 
     Returns:
@@ -55,7 +63,7 @@ def evaluate(
         ``report.meta["verdicts"]`` and ``report.verdict`` is None.
 
     Raises:
-        InputError: No result, results of different requests, or bad numbers.
+        InputError: No result, results of different requests, bad numbers, or a metric or attack that is unknown or fails.
 
     Example:
         >>> import graphforget
@@ -71,6 +79,7 @@ def evaluate(
     """
     several = [results] if isinstance(results, UnlearnResult) else list(results)
     _check(several, gold, margin, tolerance)
+    asked_metrics, asked_attacks = requested_metrics(metrics), requested_attacks(attacks)
     task, first = several[0].task, several[0]
     split = task.split(*first.split.root)
     subsets = make_subsets(task, split)
@@ -103,6 +112,7 @@ def evaluate(
         score(task, split, subsets, one)
     ranked = RankingEvidence(task, split, everyone, judged_golds) if task.output_kind == "ranking" else None
 
+    requested = Requested(task, subsets, judged_golds, asked_metrics, asked_attacks)
     rows: list[Row] = []
     for one in controls + artefacts + judged_golds:
         start = starts[artefacts.index(one)] if one in artefacts else original
@@ -111,6 +121,7 @@ def evaluate(
         if split.forget_source == "removed":  # altered and affected examples are in gold's training data: nothing was deleted
             rows += privacy_rows(task, subsets, one, judged_golds)
             rows += literature_rows(task, subsets, one, start)
+        rows += requested.rows(one, start)
         rows += cost_rows(one, gold_cpu)
     learned: list[dict[str, Any]] = []
     if relearning is not None and len(split.removed) > 1:
@@ -138,7 +149,9 @@ def evaluate(
         )
         for method, group in by_method.items()
     }
-    meta = _meta(several, split, gold_seconds, golds, notes, margin, tolerance, verdicts)
+    meta = _meta(several, split, gold_seconds, golds, notes + requested.notes, margin, tolerance, verdicts)
+    if records := requested.records():
+        meta["requested"] = records
     meta["residue"] = {method: list(dict.fromkeys(sentences)) for method, sentences in left.items()}
     if ranked is not None:
         meta["relative_gaps"] = ranked.facts

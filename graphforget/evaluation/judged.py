@@ -37,6 +37,11 @@ class Subset:
         """Targets of all elements."""
         return torch.cat([b.y for b in self.batches])
 
+    @property
+    def index(self) -> Tensor:
+        """Ids of all elements."""
+        return torch.cat([b.index for b in self.batches])
+
 
 def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
     """The elements that are judged: deleted, retained, hop1, hop2, far, twins, test, test_forget.

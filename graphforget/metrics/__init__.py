@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphforget.base.metric import MetricRecord, collect_records
+from graphforget.base.metric import collect_records
 from graphforget.metrics import (
     cost,
     divergence,
@@ -16,17 +16,25 @@ from graphforget.metrics import (
     utility,
 )
 from graphforget.metrics.bootstrap import auc_interval, bootstrap_interval
+from graphforget.registry import Registry
 
-METRICS: dict[str, MetricRecord] = collect_records(
-    utility.RECORDS,
-    forgetting.RECORDS,
-    gaps.RECORDS,
-    divergence.RECORDS,
-    ranks.RECORDS,
-    representation.RECORDS,
-    recommendation_records.RECORDS,
-    relearning.RECORDS,
-    cost.RECORDS,
+METRICS = Registry(
+    "metric",
+    collect_records(
+        utility.RECORDS,
+        forgetting.RECORDS,
+        gaps.RECORDS,
+        divergence.RECORDS,
+        ranks.RECORDS,
+        representation.RECORDS,
+        recommendation_records.RECORDS,
+        relearning.RECORDS,
+        cost.RECORDS,
+    ),
+    group="graphforget.metrics",
+    base="graphforget.base.metric:MetricRecord",
+    of="instance",
+    name="name",
 )
 
 __all__ = [

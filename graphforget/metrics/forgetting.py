@@ -8,12 +8,13 @@ what they miss.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from graphforget.base.metric import MetricRecord
+from graphforget.base.metric import Measured, MetricRecord
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import OutputKind, confidence, js_divergence, probabilities
 from graphforget.metrics.gaps import GAP_SOURCE as _GAP
@@ -187,6 +188,15 @@ def ta(outputs: Tensor, y: Tensor) -> float:
 
 
 _INF = float("inf")
+
+
+def _right(subset: str, measured: Measured) -> Tensor | None:
+    """Whether each label of a subset is right, [n]; None for other subsets, and where outputs are no classes."""
+    if measured.subset != subset or measured.output_kind != "categorical":
+        return None
+    return (measured.outputs.argmax(-1) == measured.targets).double()
+
+
 RECORDS = (
     MetricRecord(
         "mean_abs_dp",
@@ -277,6 +287,24 @@ RECORDS = (
         "Error rate on the deleted elements.",
         "More is not better: gold still gets many deleted elements right.",
     ),
-    MetricRecord("ra", "utility", (0.0, 1.0), "gold", False, "Fan et al. 2024", "Accuracy on the retained elements."),
-    MetricRecord("ta", "utility", (0.0, 1.0), "max", False, "Fan et al. 2024", "Accuracy on the test elements."),
+    MetricRecord(
+        "ra",
+        "utility",
+        (0.0, 1.0),
+        "gold",
+        False,
+        "Fan et al. 2024",
+        "Accuracy on the retained elements.",
+        compute=partial(_right, "retained"),
+    ),
+    MetricRecord(
+        "ta",
+        "utility",
+        (0.0, 1.0),
+        "max",
+        False,
+        "Fan et al. 2024",
+        "Accuracy on the test elements.",
+        compute=partial(_right, "test"),
+    ),
 )

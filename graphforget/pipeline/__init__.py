@@ -1,5 +1,6 @@
 """Recipes, run folders and saved results: the same pieces as the three calls, from a file."""
 
+from graphforget.pipeline.catalogue import list_components
 from graphforget.pipeline.components import find_data
 from graphforget.pipeline.config import RunConfig, load_config
 from graphforget.pipeline.files import read_data
@@ -14,6 +15,7 @@ __all__ = [
     "RunConfig",
     "RunFolder",
     "find_data",
+    "list_components",
     "load_config",
     "load_result",
     "load_served",

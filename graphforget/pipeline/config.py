@@ -16,6 +16,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from graphforget.base import Recipe, content_digest
+from graphforget.evaluation.requested import requested_attacks, requested_metrics
 from graphforget.evaluation.verdict import TOLERANCE
 from graphforget.exceptions import InputError
 from graphforget.models import MODELS
@@ -128,6 +129,8 @@ class EvaluateSection(Section):
     margin: float = Field(1.25, gt=0)
     tolerance: float = Field(TOLERANCE, ge=0)
     cache_key: str | None = None
+    metrics: tuple[str, ...] = ()
+    attacks: tuple[str, ...] = ()
 
 
 class SeedsSection(Section):
@@ -266,6 +269,14 @@ def _complete(config: RunConfig) -> RunConfig:
         known={"num_hops": layers} if layers else None,
         derived=() if layers else ("num_hops",),
     )
+    for where, check, names in (
+        ("metrics", requested_metrics, config.evaluate.metrics),
+        ("attacks", requested_attacks, config.evaluate.attacks),
+    ):
+        try:
+            check(names)
+        except InputError as error:
+            raise InputError(f"evaluate.{where}: {error}") from error
     updates: dict[str, Any] = {
         "task": TaskSection(name=config.task.name, recipe=recipe, layers=config.task.layers, **task),
         "model": model,

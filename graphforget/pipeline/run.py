@@ -7,10 +7,13 @@ disk, whether that was a second or a month ago: an interrupted run and an uninte
 
 from __future__ import annotations
 
+import inspect
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,10 @@ from torch import nn
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult, content_digest, load_model, weights_digest
 from graphforget.base.checkpoint import save_model
 from graphforget.evaluation import evaluate, gold_models, model_key
+from graphforget.evaluation.requested import requested_attacks, requested_metrics
 from graphforget.exceptions import UnsupportedError
 from graphforget.home import write_json, write_text
-from graphforget.pipeline.components import load_trained, make_data, make_method, make_request, make_task
+from graphforget.pipeline.components import load_trained, make_data, make_method, make_request, make_task, model_maker
 from graphforget.pipeline.config import RunConfig, load_config
 from graphforget.pipeline.folder import RunFolder, Status, file_digest, open_folder, read_report, write_environment
 from graphforget.pipeline.results import load_result, save_result
@@ -145,13 +149,18 @@ class _Runner:
         request = content_digest(data, ready.request.digest())
         self.stage("request", request, self._request)
         given = "" if ready.trained is None else weights_digest(ready.trained)
-        model = content_digest(_versions(), data, sections["task"], sections["model"], config.seeds.original, given)
+        made = type(ready.trained) if ready.trained is not None else model_maker(config.model).model_class
+        code = [*code_of(type(ready.task)), *code_of(made)]
+        model = content_digest(_versions(), data, sections["task"], sections["model"], config.seeds.original, given, *code)
         self.stage("original", model, self._original)
-        unlearn = content_digest(model, request, [repr(m) for m in ready.methods], list(config.seeds.unlearn), config.device)
+        methods, code = [repr(m) for m in ready.methods], [part for m in ready.methods for part in code_of(type(m))]
+        unlearn = content_digest(model, request, methods, list(config.seeds.unlearn), config.device, *code)
         self.stage("unlearn", unlearn, self._unlearn)
         gold = content_digest(model, request, config.evaluate.gold, config.evaluate.cache_key)
         self.stage("gold", gold, self._gold)
-        self.stage("evaluate", content_digest(unlearn, gold, sections["evaluate"]), self._evaluate)
+        asked: list[Any] = [*requested_metrics(config.evaluate.metrics), *requested_attacks(config.evaluate.attacks)]
+        code = [part for one in asked for part in code_of(one.compute)]
+        self.stage("evaluate", content_digest(unlearn, gold, sections["evaluate"], *code), self._evaluate)
         self.stage("report", file_digest(self.path / "report.json"), self._report)
 
     # ---- the stages -------------------------------------------------------------------------------------------
@@ -240,7 +249,8 @@ class _Runner:
         return files, {"seeds": [gold.seed for gold in golds], "from_cache": sum(gold.cached for gold in golds)}
 
     def _evaluate(self) -> tuple[list[Path], dict[str, Any]]:
-        results = [(method, load_result(folder, self.prepared.data, self.prepared.task)) for folder, method, _ in self._runs()]
+        data, task = self.prepared.data, self.prepared.task
+        results = [(method, load_result(folder, data, task, method=type(method))) for folder, method, _ in self._runs()]
         main = self.prepared.methods[0]
         report = self._judge([r for m, r in results if m is main])
         others = [r for m, r in results if m is not main]
@@ -259,6 +269,8 @@ class _Runner:
             tolerance=settings.tolerance,
             cache_key=self._cache_key(),
             original_seed=self.config.seeds.original,
+            metrics=settings.metrics,
+            attacks=settings.attacks,
         )
 
     def _report(self) -> tuple[list[Path], dict[str, Any]]:
@@ -313,6 +325,22 @@ def load_model_edits(folder: str | None) -> tuple[Any, ...]:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def code_of(component: Any) -> list[str]:
+    """The source of a component that is not ours, as the module that defines it; nothing for ours, or where there is none.
+
+    A stage is done again when code of others changed; ours has a version.
+    """
+    while isinstance(component, partial):
+        component = component.func
+    name = getattr(component, "__module__", None) or type(component).__module__
+    if name.partition(".")[0] == "graphforget":
+        return []
+    try:
+        return [inspect.getsource(sys.modules[name])]
+    except (KeyError, OSError, TypeError):
+        return []
 
 
 def _versions() -> str:

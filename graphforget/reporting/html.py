@@ -6,7 +6,6 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from graphforget.exceptions import InputError
-from graphforget.metrics import METRICS
 from graphforget.reporting.markdown import ICON
 from graphforget.reporting.page import TEMPLATE
 from graphforget.reporting.plots import draw_figures, png_bytes
@@ -17,8 +16,10 @@ from graphforget.reporting.table import (
     Cell,
     Column,
     cells_of,
+    explained,
     facts,
     format_value,
+    of_cost,
     opening,
     primary_table,
     provenance,
@@ -88,7 +89,7 @@ def _details(report: ReportData, *, cost: bool) -> list[dict[str, Any]]:
     sections = []
     for subset in subsets(report):
         shown, metrics = cells_of(report, subset)
-        metrics = [(name, cells) for name, cells in metrics if (name in METRICS and METRICS[name].group == "cost") == cost]
+        metrics = [(name, cells) for name, cells in metrics if of_cost(report, name) == cost]
         keep = [i for i in range(len(shown)) if any(cells[i] is not None for _, cells in metrics)]
         if metrics:
             sections.append(
@@ -128,7 +129,6 @@ def render_html(report: ReportData, *, figures: bool = True) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     verdict = report.verdict
     label, word, sentence, further = opening(report)
-    known = [METRICS[name] for name in sorted({row.metric for row in report.rows}) if name in METRICS]
     return environment.from_string(TEMPLATE).render(
         title=report.title,
         label=label,
@@ -155,7 +155,7 @@ def render_html(report: ReportData, *, figures: bool = True) -> str:
         figures=_figures(report) if figures else [],
         details=_details(report, cost=False),
         cost=_details(report, cost=True),
-        metrics=known,
+        metrics=sorted(explained(report), key=lambda one: one.name),
         notes=[str(note) for note in report.meta.get("notes", [])],
         provenance=provenance(report),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graphforget.metrics import METRICS
 from graphforget.reporting.records import ReportData
 from graphforget.reporting.table import (
     ROLE_MEANING,
     SUBSET_NAMES,
     cells_of,
+    explained,
     facts,
     format_cell,
     format_value,
@@ -88,7 +88,7 @@ def render_markdown(report: ReportData) -> str:
         out += ["", f"### {_escape(SUBSET_NAMES.get(subset, subset))}", ""]
         header = ["metric", *(f"{m.label} ({m.context})" if m.context else m.label for m in shown)]
         out += _table(header, [[name, *(format_cell(cell) for cell in cells)] for name, cells in metrics])
-    known = [METRICS[name] for name in dict.fromkeys(row.metric for row in report.rows) if name in METRICS]
+    known = explained(report)
     if known:
         out += ["", "### How to read the metrics", ""]
         out += [

@@ -130,7 +130,7 @@ c.direction }}</td></tr>
 {% if metrics %}<h2>How to read the metrics</h2>
 <details><summary>{{ metrics | length }} metrics, with what each can and cannot show</summary>
 <ul>{% for m in metrics %}<li>
-<b>{{ m.name }}</b> ({{ m.group }}; aim: {{ {"max": "high", "min": "low", "gold": "gold's value"}[m.target] }}). {{
+<b>{{ m.name }}</b> ({{ m.kind }}; aim: {{ m.aim }}). {{
 m.description }} {{ m.warning }} <span class="sub">{{ m.source }}</span></li>{% endfor %}</ul></details>{% endif %}
 
 {% if notes %}<h2>Notes</h2><ul>{% for note in notes %}<li>{{ note }}</li>{% endfor %}</ul>{% endif %}

@@ -119,6 +119,50 @@ def opening(report: ReportData) -> tuple[str, str, str, list[str]]:
     )
 
 
+@dataclass(frozen=True)
+class Explained:
+    """What a reader is told of a metric or attack."""
+
+    name: str
+    kind: str
+    description: str
+    warning: str
+    source: str
+    aim: str
+
+
+_AIMS = {"max": "high", "min": "low", "gold": "gold's value"}
+_OURS = {name: METRICS[name] for name in METRICS.shipped}
+
+
+def explained(report: ReportData) -> list[Explained]:
+    """Our metrics that the report has rows of, then those that were asked for: what is said of them stands in the report."""
+    names = [name for name in dict.fromkeys(row.metric for row in report.rows) if name in _OURS]
+    asked = report.meta.get("requested") or []
+    told = {one["name"] for one in asked}
+    ours = [
+        Explained(r.name, r.group, r.description, r.warning, r.source, _AIMS[r.target])
+        for r in (_OURS[name] for name in names if name not in told)
+    ]
+    return ours + [
+        Explained(
+            one["name"],
+            one.get("group", one["kind"]),
+            one["description"],
+            one["warning"],
+            one["source"],
+            _AIMS.get(one.get("target", "gold"), _AIMS["gold"]),
+        )
+        for one in asked
+    ]
+
+
+def of_cost(report: ReportData, metric: str) -> bool:
+    """Whether a metric belongs to the table of costs."""
+    asked = {one["name"]: one.get("group") for one in report.meta.get("requested") or []}
+    return bool((asked.get(metric) if metric in asked else metric in _OURS and _OURS[metric].group) == "cost")
+
+
 def _rank(order: tuple[str, ...], name: str, default: float) -> tuple[float, str]:
     return (order.index(name), "") if name in order else (default, name)
 
@@ -141,7 +185,7 @@ def _utility_metric(report: ReportData) -> str | None:
     if isinstance(chosen, str):
         return chosen
     for row in report.rows:
-        if row.subset == "test" and row.metric in METRICS and METRICS[row.metric].group == "utility":
+        if row.subset == "test" and row.metric in _OURS and _OURS[row.metric].group == "utility":
             return row.metric
     return None
 
@@ -268,4 +312,6 @@ def provenance(report: ReportData) -> list[tuple[str, str]]:
 
 
 def _rest(report: ReportData) -> dict[str, object]:
-    return {key: value for key, value in report.meta.items() if key not in ("asked", "provenance", "notes", "verdicts")}
+    return {
+        key: value for key, value in report.meta.items() if key not in ("asked", "provenance", "notes", "verdicts", "requested")
+    }

@@ -6,22 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from graphforget.cli.listing import KINDS
+from graphforget.pipeline.catalogue import KINDS
 
 from .conftest import call, call_json
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_everything_registered_is_listed(kind: str) -> None:
-    from graphforget.datasets import DATASETS
-    from graphforget.metrics import METRICS
-    from graphforget.models import MODELS
-    from graphforget.tasks import TASKS
-    from graphforget.unlearners import METHODS
-
-    known = {"methods": METHODS, "metrics": METRICS, "tasks": TASKS, "datasets": DATASETS, "models": MODELS}[kind]
+    known = KINDS[kind][0].shipped
     code, document = call_json("list", kind)
-    assert code == 0 and {row["name"] for row in document[kind]} == set(known)
+    assert code == 0 and [row["name"] for row in document[kind] if row["from"] == "graphforget"] == sorted(
+        known, key=lambda name: (KINDS[kind][0][name].group if kind == "metrics" else "", name)
+    )
+    assert not any(row["problem"] for row in document[kind])
     code, out, _ = call("list", kind)
     assert code == 0 and len(out.splitlines()) == len(known) + 1 and all(name in out for name in known)
 
