@@ -34,7 +34,8 @@ def test_the_dump_shows_every_default_and_reads_back_equal(tmp_path) -> None:
         "eval_batch_size": None,
     }
     assert dumped["task"]["num_hops"] == 2 and dumped["model"]["dropout"] == 0.0 and dumped["unlearner"]["lr"] is None
-    assert dumped["evaluate"] == {"gold": 2, "margin": 1.25, "tolerance": 0.002, "cache_key": None}
+    judged = {"gold": 2, "margin": 1.25, "tolerance": 0.002, "cache_key": None, "metrics": [], "attacks": []}
+    assert dumped["evaluate"] == judged
     again = load_config(dumped)
     assert again == config and again.digest() == config.digest()
 
@@ -62,6 +63,13 @@ WRONG = [
     ("evaluate.gold=many", "evaluate.gold: expected a whole number, got 'many'."),
     ("evaluate.gold=0", "evaluate.gold: must be at least 1, got 0."),
     ("evaluate.margin=0", "evaluate.margin: must be above 0.0, got 0."),
+    ("evaluate.metrics=[rq]", "evaluate.metrics: unknown metric 'rq': "),
+    ("evaluate.attacks=[rmia]", "evaluate.attacks: the attack 'rmia' is not measured on request: "),
+    ("evaluate.attacks=lira", "evaluate.attacks: expected a list, got 'lira'."),
+    ("unlearner.method=os:system", "unlearner.method: method 'os:system' must be a class derived from Unlearner, got "),
+    ("task.name=no_such:Task", "task.name: cannot import the task 'no_such:Task': No module named 'no_such'"),
+    ("data={name: 'math:pi'}", "data.name: dataset 'math:pi' must be callable, got float."),
+    ("model.name=math:gcd", "model.name: model 'math:gcd' must be a class derived from Module, got "),
     ("evaluate=3", "evaluate: expected a section with keys, got 3."),
     ("seeds.original=-1", "seeds.original: must be at least 0, got -1."),
     ("seeds.unlearn=[]", "seeds.unlearn: expected at least 1 entries."),

@@ -212,3 +212,31 @@ def test_a_failure_is_noted_in_the_status(tmp_path, monkeypatch) -> None:
     (status,) = (tmp_path / "runs").glob("small/*/status.json")
     content = json.loads(status.read_text())
     assert (content["state"], content["message"], content["stages"]["gold"]["state"]) == ("failed", "no golds today", "running")
+
+
+def test_further_metrics_and_attacks_of_a_recipe_stand_in_the_report(tmp_path: Path) -> None:
+    config = small_config(tmp_path) | {"evaluate": {"gold": 2}}
+    done = run(config, overrides=["evaluate.attacks=[lira]"], folder=tmp_path / "runs")
+    assert done.report.values("unlearned", "lira_mia_auc", "deleted") and "How to read" in (done.path / "report.md").read_text()
+    again = run(config, overrides=["evaluate.attacks=[lira]"], folder=tmp_path / "runs")
+    assert len(again.skipped) == 7
+    other = run(config, folder=tmp_path / "runs")
+    assert not other.report.values("unlearned", "lira_mia_auc")
+
+
+def test_changed_code_of_others_is_run_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "from dataclasses import replace\nfrom graphforget.unlearners import Unlink\nclass Mine(Unlink):\n"
+        "    tags = replace(Unlink.tags, key='run_mine')\n"
+    )
+    (tmp_path / "run_own.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = small_config(tmp_path) | {"evaluate": {"gold": 1}, "unlearner": {"method": "run_own:Mine"}}
+    first = run(config, folder=tmp_path / "runs")
+    assert first.report.meta["methods"][0]["method"] == "run_mine" and not first.skipped
+    assert len(run(config, folder=tmp_path / "runs").skipped) == 7
+    (tmp_path / "run_own.py").write_text(code + "# another line\n")
+    sys.modules.pop("run_own")
+    again = run(config, folder=tmp_path / "runs")
+    assert again.path == first.path and set(again.skipped) & {"unlearn", "evaluate"} == set() and "original" in again.skipped
+    sys.modules.pop("run_own")
