@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -99,6 +99,13 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def is_autoencoder(model: nn.Module) -> bool:
+    """Whether a model is called by ``encode``: PyG's GAE and its kin, and models with ``encode`` and no ``forward``."""
+    model = unwrapped(model)
+    own = type(model).forward is not nn.Module.forward and not any(base.__name__ == "GAE" for base in type(model).__mro__)
+    return not own and callable(getattr(model, "encode", None))
+
+
 def input_plan(model: nn.Module) -> InputPlan:
     """What a model's ``forward`` asks for; read off its signature once per model.
 
@@ -117,7 +124,7 @@ def _read(model: nn.Module) -> InputPlan:
         schema = model.forward.schema  # type: ignore[attr-defined]
         found = [(a.name, not a.has_default_value()) for a in schema.arguments if a.name != "self"]
     else:
-        every = list(inspect.signature(model.forward).parameters.values())
+        every = list(inspect.signature(_entry(model)).parameters.values())
         kinds = inspect.Parameter
         if any(p.kind == kinds.POSITIONAL_ONLY for p in every):
             raise InputError(f"forward of {name} has positional-only parameters: name them x, edge_index and so on.")
@@ -132,6 +139,15 @@ def _read(model: nn.Module) -> InputPlan:
                 f"forward() of {name} takes no graph, so it answers for the one that it holds: write forward(x, edge_index)."
             )
     return InputPlan(name, _fields(name, found))
+
+
+def _entry(model: nn.Module) -> Callable[..., Any]:
+    """The function whose parameters a user wrote: ``forward``, or ``encode`` (that of the encoder, where it only hands on)."""
+    if not is_autoencoder(model):
+        return model.forward
+    encoder = getattr(model, "encoder", None)
+    hands_on = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in inspect.signature(model.encode).parameters.values())
+    return encoder.forward if hands_on and isinstance(encoder, nn.Module) else cast(Callable[..., Any], model.encode)
 
 
 def _fields(model: str, found: Sequence[tuple[str, bool]]) -> tuple[Parameter, ...]:
@@ -175,8 +191,9 @@ def call(model: nn.Module, plan: InputPlan, context: GraphContext, x: Any, edges
         x: Features, or None where the graph has none.
         edges: ``edge_index`` [2, E], or a compiled graph for a model that accepts one.
     """
+    called = cast(Callable[..., Any], unwrapped(model).encode) if is_autoencoder(model) else model
     if plan.by_position:
-        return model(x, edges)
+        return called(x, edges)
     arguments: dict[str, Any] = {}
     for parameter in plan.parameters:
         if parameter.field in ("batch", "num_nodes") and not parameter.required:
@@ -184,7 +201,7 @@ def call(model: nn.Module, plan: InputPlan, context: GraphContext, x: Any, edges
         value, there = _value(parameter.field, context, x, edges)
         if there:
             arguments[parameter.name] = value
-    return model(**arguments)
+    return called(**arguments)
 
 
 def _value(field: str, context: GraphContext, x: Any, edges: Any) -> tuple[Any, bool]:

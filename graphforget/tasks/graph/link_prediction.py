@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,8 +20,10 @@ from graphforget.requests import DeletionRequest, ForgetSplit, View
 from graphforget.requests.keys import KeySet
 from graphforget.tasks.graph.change import Change
 from graphforget.tasks.graph.encoding import read_batch
+from graphforget.tasks.graph.inputs import unwrapped
 from graphforget.tasks.graph.task import GraphTask
-from graphforget.tasks.trainable import chunks, reduce
+from graphforget.tasks.outputs import binary_logits, check_declared, meaning, tensor_of
+from graphforget.tasks.trainable import Memo, chunks, reduce
 
 
 class LinkPrediction(GraphTask):
@@ -30,6 +33,11 @@ class LinkPrediction(GraphTask):
     ``model.decode(z, edge_label_index)`` where the model has it. Training positives are the message-passing edges
     themselves, as in Cheng et al., "GNNDelete" (ICLR 2023); negatives are drawn anew in every epoch from live nodes and
     exclude existing edges.
+
+    Args:
+        outputs: What ``decode`` returns, ``"logits"`` or ``"probabilities"``; by default logits, and what looks like
+            probabilities is refused. A decoder with a parameter ``sigmoid``, as PyG's autoencoders have, is asked for logits.
+        **kwargs: See :class:`~graphforget.tasks.GraphTask`.
 
     Example:
         >>> from graphforget.datasets import load
@@ -44,6 +52,15 @@ class LinkPrediction(GraphTask):
     output_kind = "bernoulli"
     monitor = "roc_auc"
     default_recipe = Recipe(epochs=1500, lr=5e-3, patience=20, eval_every=10)
+
+    def __init__(self, *, outputs: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.outputs = check_declared(outputs)
+        self._meanings = Memo()
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-safe record of the task."""
+        return super().describe() | ({} if self.outputs is None else {"outputs": self.outputs})
 
     def adopt(self, data: object) -> GraphData:
         """A graph with at least one edge.
@@ -161,12 +178,22 @@ class LinkPrediction(GraphTask):
         results = []
         for batch in batches:
             z, layers, rows = read_batch(encoding, batch)
-            outputs = model.decode(z, rows.t()) if has_decode(model) else pair_scores(z, rows)
-            if outputs.dim() != 1:
-                raise InputError(f"decode(z, edge_label_index) must return one logit per pair, [n]; got {list(outputs.shape)}.")
+            outputs = self._decoded(model, z, rows) if has_decode(unwrapped(model)) else pair_scores(z, rows)
             layers.update({k: t for k, t in store.items() if k not in layers})
             results.append(Forward(outputs, z, layers, rows))
         return results
+
+    def _decoded(self, model: nn.Module, z: Tensor, rows: Tensor) -> Tensor:
+        """Logits of pairs by the model's own decoder, [n]; one with a switch for its last sigmoid is asked without it."""
+        inner = unwrapped(model)
+        what = f"{type(inner).__name__}.decode(z, edge_label_index)"
+        without = {"sigmoid": False} if _has_sigmoid(inner) else {}
+        outputs = tensor_of(inner.decode(z, rows.t(), **without), len(rows), what)  # type: ignore[operator]
+        if outputs.size(0) != len(rows) or outputs.numel() != len(rows):
+            raise InputError(f"{what} must return one logit per pair, [{len(rows)}]; got {list(outputs.shape)}.")
+        declared = "logits" if without else self.outputs
+        kind = self._meanings.get(model, "meaning", (), lambda: meaning(outputs, declared, what))
+        return binary_logits(outputs, kind)
 
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Binary cross-entropy on logits."""
@@ -194,3 +221,9 @@ class LinkPrediction(GraphTask):
         scores = self.predict(model, view)
         y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
         return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
+
+
+def _has_sigmoid(model: nn.Module) -> bool:
+    """Whether a decoder has a switch ``sigmoid`` for its last step: itself, or the module that it hands on to."""
+    functions = [model.decode, getattr(getattr(model, "decoder", None), "forward", None)]
+    return any(callable(f) and "sigmoid" in inspect.signature(f).parameters for f in functions)

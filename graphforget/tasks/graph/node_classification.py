@@ -16,9 +16,11 @@ from graphforget.requests import DeletionRequest, View
 from graphforget.requests.keys import contains
 from graphforget.tasks.graph.change import Change
 from graphforget.tasks.graph.encoding import read_batch
+from graphforget.tasks.graph.inputs import unwrapped
 from graphforget.tasks.graph.task import GraphTask
+from graphforget.tasks.outputs import check_declared, class_logits, meaning
 from graphforget.tasks.samples.image_classification import other_classes
-from graphforget.tasks.trainable import chunks, reduce
+from graphforget.tasks.trainable import Memo, chunks, reduce
 
 
 class NodeClassification(GraphTask):
@@ -26,6 +28,10 @@ class NodeClassification(GraphTask):
 
     Recipe: Adam (lr 0.01, weight decay 5e-4), at most 200 epochs, full batch, early stopping on validation accuracy
     (Kipf & Welling, ICLR 2017, with a longer patience).
+
+    Args:
+        outputs: ``"logits"`` or ``"probabilities"``; by default logits, and what looks like probabilities is refused.
+        **kwargs: See :class:`~graphforget.tasks.GraphTask`.
 
     Example:
         >>> from graphforget.datasets import load
@@ -41,6 +47,15 @@ class NodeClassification(GraphTask):
     has_inputs = True
     monitor = "accuracy"
     default_recipe = Recipe(epochs=200, lr=1e-2, weight_decay=5e-4, patience=50)
+
+    def __init__(self, *, outputs: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.outputs = check_declared(outputs)
+        self._meanings = Memo()
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-safe record of the task."""
+        return super().describe() | ({} if self.outputs is None else {"outputs": self.outputs})
 
     def adopt(self, data: object) -> GraphData:
         """A labelled graph with a training part.
@@ -119,6 +134,11 @@ class NodeClassification(GraphTask):
             embeddings = layers[names[-2]] if len(names) > 1 else None
             results.append(Forward(outputs[rows], embeddings, layers, rows))
         return results
+
+    def _read_outputs(self, model: nn.Module, outputs: Tensor, data: GraphData) -> Tensor:
+        name = type(unwrapped(model)).__name__
+        kind = self._meanings.get(model, "meaning", (), lambda: meaning(outputs, self.outputs, name))
+        return class_logits(outputs, kind, data.num_classes, name)
 
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Cross-entropy."""

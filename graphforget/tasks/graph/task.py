@@ -35,6 +35,7 @@ from graphforget.tasks.graph.encoding import Encoding, GraphContext, check_reach
 from graphforget.tasks.graph.inputs import call, input_plan, tables_on
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.graph.region import take_region
+from graphforget.tasks.outputs import tensor_of
 from graphforget.tasks.trainable import Memo, TrainableTask
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
@@ -125,14 +126,21 @@ class GraphTask(TrainableTask):
         _forget_other_graphs(model, ctx, edited=inputs is not None)
         with using_row_ids(ctx.row_ids):
             outputs = call(model, plan, ctx, x, ctx.graph if own else ctx.edge_index)
-        if not isinstance(outputs, Tensor) or outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
-            got = list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        outputs = tensor_of(outputs, len(ctx.ids), f"{plan.model}.{plan.signature}")
+        outputs = outputs.view(-1, 1) if outputs.dim() == 1 else outputs
+        if outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
             hint = ""
-            if isinstance(outputs, Tensor) and outputs.dim() and outputs.size(0) == data.num_nodes:
+            if outputs.dim() and outputs.size(0) == data.num_nodes:
                 hint = " Forgotten nodes have no row: a model that keeps one per node takes their ids in forward, as n_id."
-            raise InputError(f"{plan.model}.{plan.signature} must return one row per node, [{len(ctx.ids)}, d]; got {got}.{hint}")
+            got = f"[{len(ctx.ids)}, d]; got {list(outputs.shape)}.{hint}"
+            raise InputError(f"{plan.model}.{plan.signature} must return one row per node, {got}")
+        outputs = self._read_outputs(model, outputs, data)
         count_work(encodings=1)
         return Encoding(ctx, outputs, {} if store is None else dict(store))
+
+    def _read_outputs(self, model: nn.Module, outputs: Tensor, data: GraphData) -> Tensor:
+        """What the node outputs [n, d] of a model mean to this task; embeddings stay as they are."""
+        return outputs
 
     def region(self, view: View, *, num_hops: int | None = None) -> View:
         """The same examples in the induced subgraph of their ``num_hops + 1`` neighbourhood, re-indexed.
