@@ -145,9 +145,9 @@ def _entry(model: nn.Module) -> Callable[..., Any]:
     """The function whose parameters a user wrote: ``forward``, or ``encode`` (that of the encoder, where it only hands on)."""
     if not is_autoencoder(model):
         return model.forward
-    encoder = getattr(model, "encoder", None)
-    hands_on = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in inspect.signature(model.encode).parameters.values())
-    return encoder.forward if hands_on and isinstance(encoder, nn.Module) else cast(Callable[..., Any], model.encode)
+    encode, encoder = cast(Callable[..., Any], model.encode), getattr(model, "encoder", None)
+    hands_on = all(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in inspect.signature(encode).parameters.values())
+    return encoder.forward if hands_on and isinstance(encoder, nn.Module) else encode
 
 
 def _fields(model: str, found: Sequence[tuple[str, bool]]) -> tuple[Parameter, ...]:
