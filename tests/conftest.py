@@ -47,3 +47,11 @@ def _no_download():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", local)
         yield
+
+
+@pytest.fixture
+def no_figures(request, monkeypatch):
+    """Reports are written without figures, which take most of the time of a small run; a test marked ``figures`` has them drawn."""
+    if request.node.get_closest_marker("figures") is None:
+        for module in ("html", "report"):
+            monkeypatch.setattr(f"graphforget.reporting.{module}.draw_figures", lambda *_, **__: {})

@@ -20,7 +20,9 @@ UNLEARN = ["unlearn", "--model", "model", "--data", "links.npz", "--request", "r
 
 
 @pytest.fixture(autouse=True)
-def workspace(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, no_figures: None
+) -> Path:
     """The working directory of the test."""
     import torch
 

@@ -12,7 +12,7 @@ from graphforget.testing.tiny import tiny_data
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, no_figures: None) -> None:
     monkeypatch.setenv("GRAPHFORGET_HOME", str(tmp_path_factory.mktemp("home")))
 
 

@@ -45,6 +45,7 @@ def times(path: Path) -> dict[str, int]:
     return {name: stage["times"] for name, stage in json.loads((path / "status.json").read_text())["stages"].items()}
 
 
+@pytest.mark.figures
 def test_a_run_leaves_everything_behind_and_is_not_done_twice(tmp_path) -> None:
     config, told = small_config(tmp_path), []
     first = run(config, folder=tmp_path / "runs", progress=lambda *event: told.append(event))
@@ -58,6 +59,7 @@ def test_a_run_leaves_everything_behind_and_is_not_done_twice(tmp_path) -> None:
         "report.json",
         "report.md",
         "report.html",
+        "figures/distance_to_gold.png",
         "status.json",
         "models/original/model.safetensors",
         "models/original/fit.json",

@@ -183,6 +183,7 @@ def test_contract():
     assert {"exact", "sequence", "copies and saves", "every request"} <= {c.name for c in report.executed}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("content", [False, True])
 def test_at_real_size_it_equals_retraining(content):
