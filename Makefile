@@ -1,5 +1,8 @@
-# make demo   sets everything up and runs the main job on embedded data
-# make test   sets everything up, checks style, layers and types, and runs the fast tests
+# make demo      sets everything up and runs the main job on embedded data
+# make test      sets everything up, checks style, layers and types, and runs the fast tests: all but those marked slow or gpu. Of the
+#                contract (every method on every tiny case) it runs one case per method and family of tasks.
+# make test-all  the same with the slow tests: the contract on every case, long trainings, the rest of the real datasets
+# make refusals  writes down which method refuses which tiny case, for which reason; `make test` compares
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,7 +13,7 @@ export GRAPHFORGET_DATA ?= $(DATA_DIR)
 endif
 WORKERS ?= 2
 
-.PHONY: setup demo test test-all lint docs clean
+.PHONY: setup demo test test-all refusals lint docs clean
 
 setup: $(VENV)/.installed
 
@@ -34,6 +37,9 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not gpu"
+
+refusals: setup
+	$(BIN)/python -m tests.contract.matrix
 
 docs: setup
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html

@@ -45,6 +45,7 @@ class Tags:
         exact_reference: For exact methods: equal to ``retrain`` or to its ``own`` preparation on retained data.
         state_after: What a second request finds: ``exact``, ``stale`` or ``recomputed`` state.
         changes_weights: Whether weights change (False: serving only).
+        declares_frozen: Whether the result says which weights were held: ``info["frozen"]``, or ``info["free_share"]``.
         forgotten_rows: What the method itself does with rows of forgotten users, items and nodes: ``kept`` (the run wrapper then
             puts them back to fresh weights), ``reset``, or ``retrained`` with everything else.
         uses_gold: Whether its strength is tuned by looking at gold models (marked in tables).
@@ -81,6 +82,7 @@ class Tags:
     exact_reference: Literal["retrain", "own"] | None = None
     state_after: Literal["exact", "stale", "recomputed"] = "recomputed"
     changes_weights: bool = True
+    declares_frozen: bool = False
     forgotten_rows: Literal["kept", "reset", "retrained"] = "kept"
     uses_gold: bool = False
 

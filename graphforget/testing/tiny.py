@@ -105,7 +105,7 @@ def tiny_case(name: str) -> TinyCase:
         True
     """
     task = tiny_task(name)
-    return TinyCase.train(task, tiny_data(name), tiny_requests(name), _LATER[task.name](), name=name)
+    return TinyCase.train(task, tiny_data(name), tiny_requests(name), tiny_later(name), name=name)
 
 
 def tiny_task(name: str) -> Task:
@@ -191,25 +191,29 @@ def _requests(name: str) -> dict[str, DeletionRequest]:
     }
 
 
-_LATER = {
-    "node_classification": lambda: (
-        DeletionRequest.nodes([6, 32]),
-        DeletionRequest.node_features([7, 33]),
-        DeletionRequest.edges(pairs=tiny_data("node_classification").pairs()[44:60:5]),
-    ),
-    "link_prediction": lambda: (
-        DeletionRequest.edges(pairs=tiny_data("link_prediction").pairs()[44:60:5]),
-        DeletionRequest.nodes([6, 26]),
-        DeletionRequest.node_features([7, 27]),
-    ),
-    "image_classification": lambda: (DeletionRequest.samples([1, 2, 7]), DeletionRequest.classes([1])),
-    "recommendation": lambda: (
-        DeletionRequest.interactions(tiny_data("recommendation").splits["train"][3::23][:4]),
+def tiny_later(name: str) -> tuple[DeletionRequest, ...]:
+    """Requests for a second step, disjoint from the first of each kind in :func:`tiny_requests`."""
+    task, data = _check(name), tiny_data(name)
+    if task == "node_classification":
+        return (
+            DeletionRequest.nodes([6, 32]),
+            DeletionRequest.node_features([7, 33]),
+            DeletionRequest.edges(pairs=data.pairs()[44:60:5]),
+        )
+    if task == "link_prediction":
+        return (
+            DeletionRequest.edges(pairs=data.pairs()[44:60:5]),
+            DeletionRequest.nodes([6, 26]),
+            DeletionRequest.node_features([7, 27]),
+        )
+    if task == "image_classification":
+        return DeletionRequest.samples([1, 2, 7]), DeletionRequest.classes([1])
+    return (
+        DeletionRequest.interactions(data.splits["train"][3::23][:4]),
         DeletionRequest.users([11]),
         DeletionRequest.items([13]),
         DeletionRequest.modality("text", [5]),
-    ),
-}
+    )
 
 
 def _check(name: str) -> str:

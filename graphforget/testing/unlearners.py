@@ -364,6 +364,7 @@ class OneMethod:
         frozen, share = list(self.result.info.get("frozen", ())), self.result.info.get("free_share")
         if not frozen and share is None:
             raise NotApplicable("the result declares no frozen or masked weights")
+        require(self.method.tags.declares_frozen, "the result declares frozen weights, and tags.declares_frozen is not set")
         before, after = dict(self.result.original.named_parameters()), dict(self.result.model.named_parameters())
         for name in frozen:
             require(name in before and name in after, f"info['frozen'] names '{name}', which the model does not have")

@@ -141,15 +141,25 @@ class NotJson(Good):
 
 
 class MovesFrozen(Good):
+    tags = change(declares_frozen=True)
+
     def _unlearn(self, run):
         super()._unlearn(run)
         return Outcome(info={"frozen": ["lins.0.weight"]})
 
 
 class MovesMasked(Good):
+    tags = change(declares_frozen=True)
+
     def _unlearn(self, run):
         super()._unlearn(run)
         return Outcome(info={"free_share": 0.01})
+
+
+class HoldsUnsaid(Good):
+    def _unlearn(self, run):
+        super()._unlearn(run)
+        return Outcome(info={"free_share": 1.0})
 
 
 class LosesItself(Good):
@@ -223,6 +233,7 @@ BROKEN = [
     (NotJson, "record", "JSON"),
     (MovesFrozen, "declared frozen", "declared frozen but moved"),
     (MovesMasked, "declared frozen", "coordinates moved"),
+    (HoldsUnsaid, "declared frozen", "tags.declares_frozen is not set"),
     (LosesItself, "copies and saves", "differ"),
     (FreezesForOthers, "another method follows", "moved no base weight|raised"),
     (BadState, "sequence", "differ from both at once"),

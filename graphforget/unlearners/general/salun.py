@@ -64,6 +64,7 @@ class SalUn(Unlearner):
         citation="Fan et al., ICLR 2024",
         needs_gradients=True,
         contexts=frozenset({"retained", "unlinked"}),
+        declares_frozen=True,
     )
 
     def __init__(self, *, ratio: float = 0.5, epochs: int = 10, lr: float | None = None, retain_weight: float = 1.0) -> None:

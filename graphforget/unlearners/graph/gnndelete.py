@@ -139,6 +139,7 @@ class GNNDelete(Unlearner):
         contexts=frozenset({"retained", "unlinked"}),
         needs_layers=True,
         needs_input_graph=True,
+        declares_frozen=True,
     )
 
     def __init__(
