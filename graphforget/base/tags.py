@@ -139,7 +139,7 @@ def unmet(
         found.append(Reason("needs_history", text))
     if tags.needs_inputs and not task.has_inputs:
         found.append(Reason("needs_inputs", f"it edits inputs, and task '{task.name}' has none that can be edited"))
-    if tags.needs_input_graph and not task.has_input_graph:
+    if tags.needs_input_graph and task.reads_structure(model) is False:
         found.append(Reason("needs_input_graph", "this task has no input graph"))
     if tags.needs_independent_examples and not task.independent_examples:
         text = "the training examples of a graph read each other's edges, so that shards of them are not independent"

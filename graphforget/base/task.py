@@ -50,7 +50,8 @@ class Task(ABC):
         name: Registry key.
         output_kind: The family of ``Forward.outputs``; divergences and probabilities follow it.
         kinds: Target kinds that a request for this task may contain.
-        has_input_graph: Whether removing structure from the input changes predictions (else ``unlink`` refuses).
+        has_input_graph: Whether removing structure from the input changes predictions (else ``unlink`` refuses); where that
+            depends on the model, ask :meth:`reads_structure`.
         batch_rows_are_layer_rows: Whether captured layers have one row per example of the batch.
         monitor: The utility figure that early stopping watches (higher is better).
         has_inputs: Whether ``Batch.inputs`` can be edited.
@@ -82,6 +83,17 @@ class Task(ABC):
         self.build, self.template = build, template
         self.layers = None if layers is None else list(layers)
         self.recipe = recipe or self.default_recipe
+
+    def reads_structure(self, model: nn.Module | None = None) -> bool | None:
+        """Whether removing structure from the input changes what a model predicts; makes no model.
+
+        Args:
+            model: The model; None asks about those that the task itself makes.
+
+        Returns:
+            None where that depends on the model and nothing says yet which it is.
+        """
+        return self.has_input_graph
 
     @property
     def independent_examples(self) -> bool:

@@ -82,7 +82,7 @@ def evaluate(
     asked_metrics, asked_attacks = requested_metrics(metrics), requested_attacks(attacks)
     task, first = several[0].task, several[0]
     split = task.split(*first.split.root)
-    subsets = make_subsets(task, split)
+    subsets = make_subsets(task, split, first.model)
     golds, notes = gold_models(
         task,
         split,
@@ -98,7 +98,7 @@ def evaluate(
 
     original = Judged("original", "original", None, first.first_original)
     controls = [original]
-    if task.has_input_graph:
+    if task.reads_structure(first.first_original):
         controls.append(Judged("unlink", "retained", None, first.first_original))
     judged_golds = [
         Judged("gold", "retained", g.seed, g.model, seconds=g.seconds, facts={"cpu_seconds": g.cpu_seconds}) for g in golds

@@ -43,8 +43,10 @@ class Subset:
         return torch.cat([b.index for b in self.batches])
 
 
-def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
+def make_subsets(task: Task, split: ForgetSplit, model: nn.Module | None = None) -> dict[str, Subset]:
     """The elements that are judged: deleted, retained, hop1, hop2, far, twins, test, test_forget.
+
+    For a ``model`` that reads structure, one batch each: one encoding then serves all of them.
 
     ``deleted`` is the split's forget part (what it means stands in ``split.forget_source``); test elements are positives
     only, so that a link task compares edges with edges. A deleted element that no longer exists in the retained data is read
@@ -67,7 +69,7 @@ def make_subsets(task: Task, split: ForgetSplit) -> dict[str, Subset]:
     twins = task.twins(split)
     if twins is not None and split.forget_source == "removed":
         views["twins"] = ("retained", View(retained, twins, "none"))
-    size = None if task.has_input_graph else _CHUNK
+    size = None if task.reads_structure(model) else _CHUNK
     return {
         name: Subset(name, on, tuple(task.batches(view, batch_size=size, generator=seeds.generator(0))))
         for name, (on, view) in views.items()
@@ -130,7 +132,7 @@ def score(task: Task, split: ForgetSplit, subsets: dict[str, Subset], judged: Ju
             for batch in subset.batches:
                 names.append(name)
                 batches.append(batch.on(data))
-        if task.has_input_graph:
+        if task.reads_structure(judged.model):
             forwards = task.forward(judged.model, *batches)
         else:
             forwards = tuple(task.forward(judged.model, b)[0] for b in batches)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -11,14 +13,14 @@ from graphforget.interactions.edit import check_entities, check_modality
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, as_positions, show_ids
 
 
-def split_interactions(data: Interactions, request: DeletionRequest, *, propagates: bool) -> ForgetSplit:
+def split_interactions(data: Interactions, request: DeletionRequest, *, propagates: Callable[[], bool]) -> ForgetSplit:
     """Resolve a request of users, items, interactions and modalities; see ``Recommendation.split``.
 
     Args:
         data: The interactions.
         request: What must go.
         propagates: Whether the model reads the interactions and the content of items as its input, so that the unlinked data
-            lack what was removed of them.
+            lack what was removed of them. Asked when they are first read.
 
     Raises:
         InputError: Unknown or already forgotten ids, an unknown modality, or nothing left to retain.
@@ -57,6 +59,8 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
         return result.with_lineage(lineage)
 
     def unlink() -> Interactions:
+        if not propagates():
+            return data
         result = without_content(data)
         return remove_pairs(result, as_positions(removed)) if len(removed) else result
 
@@ -64,7 +68,7 @@ def split_interactions(data: Interactions, request: DeletionRequest, *, propagat
     return ForgetSplit(
         request=request,
         data=data,
-        unlink=unlink if propagates else "original",
+        unlink=unlink,
         forget=forget,
         removed=removed,
         altered=retain[altered],

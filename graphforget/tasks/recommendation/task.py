@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from graphforget.base import Batch, FitLog, FitOptions, Forward, Recipe, count_work, device_of
+from graphforget.base import Batch, Ensemble, FitLog, FitOptions, Forward, Recipe, count_work, device_of
 from graphforget.base.capabilities import (
     ReadsGraph,
     encoded_table,
@@ -45,7 +45,7 @@ class Recommendation(TrainableTask):
     The model is any module with ``forward(user_id, item_id) -> [n]`` scores; ``score_all(user_id) -> [n, num_items]`` is
     used for ranking where it is offered. A model with ``reads_graph`` (see
     :class:`~graphforget.models.recommender.base.GraphRecommender`) is given the :meth:`context` of the data instead, and may
-    have a ``penalty`` and ``pair_losses`` of its own; ``has_input_graph`` then says so on the instance. One with
+    have a ``penalty`` and ``pair_losses`` of its own; :meth:`reads_structure` then says so. One with
     ``fit_closed_form`` is solved instead of trained.
 
     Args:
@@ -83,14 +83,34 @@ class Recommendation(TrainableTask):
         self.top_k, self.l2, self.negatives = top_k, l2, negatives
         self.monitor = f"recall@{top_k}"
         self._memo = Memo()
-        # Whether the model propagates along interactions: known from the template, or once data were split or a model was made.
-        self.has_input_graph = reads_graph(self.template)
-        self._model_known = self.template is not None or self.build is None
+        # Whether the task's models propagate along interactions: said by what makes them, or by the first that was made.
+        made = getattr(self.build, "model_class", self.template)
+        self._propagates = None if made is None else reads_graph(made)
+
+    @property
+    def has_input_graph(self) -> bool:  # type: ignore[override]
+        """Whether the task's models read interactions as their input.
+
+        Raises:
+            InputError: Nothing says so before a model was made; :meth:`reads_structure` answers for a given one.
+        """
+        if self._propagates is None:
+            raise InputError(
+                f"task '{self.name}' has made no model yet, so whether its models read interactions as input is not known: "
+                f"ask task.reads_structure(model), or give it template=model or build=ModelMaker('lightgcn')."
+            )
+        return self._propagates
+
+    def reads_structure(self, model: nn.Module | None = None) -> bool | None:
+        """See :meth:`Task.reads_structure`: models with ``reads_graph`` do, and ensembles of them."""
+        if model is None:
+            return self._propagates
+        return any(reads_graph(one) for one in (model.members if isinstance(model, Ensemble) else [model]))
 
     def new_model(self, data: Interactions, *, seed: int) -> nn.Module:
         """See :meth:`TrainableTask.new_model`."""
         model = super().new_model(data, seed=seed)
-        self.has_input_graph, self._model_known = reads_graph(model), True
+        self._propagates = reads_graph(model)
         return model
 
     def describe(self) -> dict[str, Any]:
@@ -143,9 +163,14 @@ class Recommendation(TrainableTask):
                 retain.
         """
         self.check_kinds(request)
-        if not self._model_known:
-            self.new_model(data, seed=0)
-        return split_interactions(data, request, propagates=self.has_input_graph)
+
+        def propagates() -> bool:
+            if self._propagates is None and self.build is not None:
+                self.new_model(data, seed=0)
+            # Unlinked data are right for every model: one that reads no interactions predicts the same on them.
+            return self._propagates is not False
+
+        return split_interactions(data, request, propagates=propagates)
 
     def slots(self, data: Interactions) -> dict[str, int]:
         """Slots by kind of entity."""

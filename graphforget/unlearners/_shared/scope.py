@@ -26,8 +26,8 @@ def check_scope(scope: str, fanout: int | None, retain_sample: int = 0) -> None:
 
 
 def scope_reasons(task: Task, scope: str) -> list[Reason]:
-    """Why a scope cannot be served on a task."""
-    if scope == "region" and not task.has_input_graph:
+    """Why a scope cannot be served on a task: one that does not take regions out has none."""
+    if scope == "region" and type(task).local_split is Task.local_split:
         return [Reason("scope", f"scope='region' needs an input graph, and task '{task.name}' has none: use scope='full'")]
     return []
 

@@ -164,7 +164,7 @@ class IFRU(Unlearner):
             kept = split.view("retain", on="retained")
             some, times = sampled(kept, self.hessian_share, run.generator)
             curved = fixed_batches(task, some, self.batch_size, run.generator)
-            if task.has_input_graph:
+            if task.reads_structure(model):
                 changed = fixed_batches(task, kept, self.batch_size, run.generator)
             else:
                 forget, curved, changed = reading(forget, ids), reading(curved, ids), []

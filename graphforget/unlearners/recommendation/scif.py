@@ -126,7 +126,7 @@ class SCIF(Unlearner):
         forget = [(batch, task.relabel(batch, run.generator)) for batch in deleted]
         some, times = sampled(run.split.view("retain", on="original"), self.hessian_share, run.generator)
         retain = fixed_batches(task, some, self.batch_size, run.generator)
-        retain = retain if task.has_input_graph else reading(retain, ids)
+        retain = retain if task.reads_structure(model) else reading(retain, ids)
 
         def losses(batch: Batch, other: Batch) -> tuple[Forward, Tensor, Tensor]:
             """(forward, loss, loss of the reversed preference); one forward serves both unless the model has its own loss."""

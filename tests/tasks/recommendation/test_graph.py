@@ -111,14 +111,49 @@ def test_unlinked_data_lose_the_edges_and_keep_users_and_content(data):
     task = make("LightGCN")
     request = DeletionRequest.items([2, 9])
     split = task.split(data, request)
-    assert task.has_input_graph
     assert bool(split.unlinked_data.alive_items.all()) and torch.equal(
         split.unlinked_data.features["image"], data.features["image"]
     )
     assert len(split.unlinked_data.splits["train"]) == len(data.splits["train"]) - len(split.removed)
     plain = Recommendation(build=lambda d: models.BPRMF(d.num_users, d.num_items, 4))
     assert plain.split(data, request).unlinked_data is data and not plain.has_input_graph
-    assert Recommendation(template=models.LightGCN(3, 4)).has_input_graph
+
+
+def test_whether_there_is_an_input_graph_is_told_without_making_a_model(data):
+    from graphforget.models.make import ModelMaker
+    from graphforget.unlearners import METHODS
+
+    made = []
+
+    def opaque(d):
+        made.append(models.LightGCN(d.num_users, d.num_items, 4))
+        return made[-1]
+
+    graph, factors = models.LightGCN(60, 50, 4), models.BPRMF(60, 50, 4)
+    assert Recommendation(template=graph).has_input_graph and not Recommendation(template=factors).has_input_graph
+    assert (
+        Recommendation(build=ModelMaker("lightgcn")).has_input_graph
+        and not Recommendation(build=ModelMaker("bprmf")).has_input_graph
+    )
+    task, request = Recommendation(build=opaque), DeletionRequest.items([2, 9])
+    with pytest.raises(InputError, match="has made no model yet, so whether its models read interactions as input is not known"):
+        task.has_input_graph
+    assert task.reads_structure() is None and task.reads_structure(graph) and not task.reads_structure(factors)
+    assert task.reads_structure(Ensemble([factors, graph])) and not task.reads_structure(Ensemble([factors, factors]))
+    # Of what a method needs, the model at hand decides.
+    unlink = METHODS["unlink"]()
+    assert unlink.supports(task, request, graph) == [] and unlink.supports(task, request) == []
+    assert [reason.code for reason in unlink.supports(task, request, factors)] == ["needs_input_graph"]
+    split = task.split(data, request)
+    assert not made  # neither the questions nor the split made one
+    assert len(split.unlinked_data.splits["train"]) < len(data.splits["train"]) and len(made) == 1
+    assert task.has_input_graph and Recommendation().reads_structure() is None
+    # A task that cannot make models takes the structure out: a model that reads none predicts the same.
+    bare = Recommendation().split(data, request)
+    view = bare.view("removed", on="unlinked")
+    negatives = Recommendation().fixed_negatives(data, view.index)
+    outputs = [task.predict(factors, View(d, view.index, negatives)) for d in (data, bare.unlinked_data)]
+    assert bare.unlinked_data is not data and torch.equal(*outputs)
 
 
 def test_unlink_serves_without_the_forgotten_edges(data):

@@ -88,7 +88,8 @@ def manifest(run: Run, rows: Mapping[str, int]) -> dict[str, Any]:
     }
     lost = {part: len(pairs) - len(after.part(part)) for part, pairs in before.splits.items()}
     graphs = [*(["interactions"] if lost["train"] else []), *sorted(name for name, count in features.items() if count)]
-    return {"rows": dict(rows), "interactions": lost, "features": features, "graphs": graphs if run.task.has_input_graph else []}
+    touched = graphs if run.task.reads_structure(run.model) else []
+    return {"rows": dict(rows), "interactions": lost, "features": features, "graphs": touched}
 
 
 def surgery(run: Run, scope: str) -> dict[str, Any]:
