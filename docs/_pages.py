@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import importlib
 import io
 import os
@@ -18,7 +19,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,14 @@ def run_page(page: Path) -> Iterator[Ran]:
             raise ValueError(f"{page.name}: a block of language '{language}' is neither run nor the output of one that is.")
 
 
-def shell(code: str) -> str:
+def shell(code: str, *, options: Sequence[str] = ()) -> str:
     """Run the ``graphforget`` lines of a block and return their standard output. A verdict of any kind is a success.
+
+    ``*`` in a path stands for what is there, and ``echo '...' > FILE`` writes a file, as in a shell.
+
+    Args:
+        code: The block.
+        options: Words that the first command gets in addition.
 
     Raises:
         RuntimeError: A command failed.
@@ -85,12 +92,17 @@ def shell(code: str) -> str:
     lines = [line for line in code.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise ValueError(f"no command in: {code}")
-    printed = ""
+    printed, more = "", list(options)
     for line in lines:
         words = [word for word in shlex.split(line, comments=True) if word != "PYTHONPATH=."]
+        if words[0] == "echo" and words[-2] == ">":
+            Path(words[-1]).write_text(" ".join(words[1:-2]) + "\n", encoding="utf-8")
+            continue
         if words[0] != "graphforget":
             raise ValueError(f"only graphforget commands are executed, got: {line}")
-        result = CliRunner().invoke(app, words[1:], prog_name="graphforget")
+        words = [match for word in words[1:] for match in (sorted(glob.glob(word)) or [word])]
+        result = CliRunner().invoke(app, words + more, prog_name="graphforget")
+        more = []
         if result.exit_code not in (0, 3):
             raise RuntimeError(f"{line}\n{result.output}\n{result.exception!r}")
         printed += result.stdout

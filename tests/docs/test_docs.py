@@ -18,6 +18,7 @@ from graphforget.unlearners import METHODS
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _RUN = [DOCS / "explanation" / f"{name}.md" for name in ("from-call-to-result", "shadow-distill", "kernels")]
 PAGES = sorted([*(DOCS / "tutorials").glob("*.md"), *(DOCS / "how-to").glob("*.md"), *_RUN])
+WIDEST = 88  # characters of a line of code that a page shows without scrolling
 # Folders that a run writes, and that are not in the repository.
 WRITTEN_BY_RUNS = {"figures/", "original/"}
 # Every page's number of executed blocks, so that a block the pattern misses cannot hide.
@@ -171,6 +172,21 @@ def test_pages_name_files_that_exist(page: Path) -> None:
     assert missing <= WRITTEN_BY_RUNS, f"{page.name} names {missing}"
     for name in set(re.findall(r"`(graphforget(?:\.\w+)+)`", text)):
         pkgutil.resolve_name(name)
+
+
+@pytest.mark.parametrize("page", sorted([*DOCS.rglob("*.md"), DOCS.parent / "README.md"]), ids=lambda p: p.stem)
+def test_code_does_not_run_over_the_edge(page: Path) -> None:
+    for block in re.findall(
+        r"^```(?:\{code-block\} )?(?:python|bash|console|json|yaml)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE
+    ):
+        assert max(map(len, block.splitlines()), default=0) <= WIDEST, f"{page.name}:\n{block}"
+
+
+def test_pictures_are_small_and_described() -> None:
+    pictures = list((DOCS / "_static").glob("*.webp"))
+    assert pictures and all(picture.stat().st_size < 200_000 for picture in pictures)
+    for name in re.findall(r"```{image} (\S+)\n:alt: \w", (DOCS / "index.md").read_text(encoding="utf-8")):
+        assert (DOCS / name).is_file()
 
 
 def test_architecture_names_rooms_that_exist() -> None:
