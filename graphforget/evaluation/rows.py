@@ -152,7 +152,7 @@ def literature_rows(task: Task, subsets: dict[str, Subset], judged: Judged, orig
         return rows
     kind = task.output_kind
     now, before = judged.outputs["deleted"], original.outputs["deleted"]
-    if kind == "bernoulli":
+    if kind == "bernoulli" and now.dim() == 1:
         add("gnndelete_auc_f", gnndelete_auc_f(judged.outputs["retained"], now))
         tiny = torch.finfo(torch.float64).tiny
         add("mi_ratio", mi_ratio(probabilities(kind, before).clamp_min(tiny), probabilities(kind, now).clamp_min(tiny)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.attached import RESERVED
-from graphforget.graphs.data import GraphData
+from graphforget.graphs.data import TARGET, GraphData
 from graphforget.graphs.features import take_rows
 
 _PARTS = ("train", "val", "test")
@@ -222,7 +222,7 @@ def to_pyg(data: GraphData) -> Any:
     if data.y is not None:
         out.y = data.y
     for name, table in {**data.node_data, **data.edge_data}.items():
-        out[name] = table
+        out["y" if name == TARGET else name] = table
     for part, rows in data.splits.items():
         if rows.dim() == 2:
             out[f"{part}_edge_label_index"] = rows.t().contiguous()

@@ -90,7 +90,8 @@ class GraphData:
             edge_index: [2, E] integers; None where ``edge_rule`` makes the edges.
             num_nodes: Number of nodes.
             x: [N, F] real numbers, dense or sparse.
-            y: [N] integer labels, -1 where there is none.
+            y: [N] integer labels, -1 where there is none; or targets of regression [N] or [N, d] (real numbers, NaN where there
+                is none) or of several labels [N, L] (0 or 1), which stand in ``node_data["target"]`` and not in ``y``.
             undirected: Found out from the edges where not given: True when every edge has its reverse.
             splits: See the class.
             alive: [N] bool; by default every node is alive.
@@ -118,6 +119,8 @@ class GraphData:
             edge_index = edge_rule.build(x, alive)
         elif edge_index is None:
             raise InputError("edge_index is missing: give an integer tensor of shape [2, E], or an edge_rule.")
+        if y is not None and _holds_targets(y):
+            node_data, y = {**(node_data or {}), TARGET: y.float()}, None
         attached = checked_tables(edge_data, edge_index.size(1) if edge_data else 0, "edge")
         if attached:
             if edge_rule is not None:
@@ -231,6 +234,14 @@ class GraphData:
     def with_lineage(self, lineage: Lineage | None) -> GraphData:
         """The same graph with another history."""
         return replace(self, lineage=lineage)
+
+
+TARGET = "target"  # what y is called where it holds numbers or several labels rather than classes
+
+
+def _holds_targets(y: Any) -> bool:
+    """Whether y holds real numbers, or several columns of labels."""
+    return isinstance(y, Tensor) and (y.is_floating_point() or (y.dim() == 2 and y.size(1) > 1))
 
 
 # ---- checks, one thing each ------------------------------------------------------------------------------------

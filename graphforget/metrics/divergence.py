@@ -168,7 +168,7 @@ def divergence(
         a, b = teacher / temperature, student / temperature
         value = _weighted_difference(a.sigmoid(), F.logsigmoid(a), F.logsigmoid(b))
         value = value + _weighted_difference((-a).sigmoid(), F.logsigmoid(-a), F.logsigmoid(-b))
-        value = value * temperature**2
+        value = _over_outcomes(value * temperature**2)
     else:
         value = (teacher - student).square()
         value = value.flatten(1).sum(1) if value.dim() > 1 else value
@@ -208,7 +208,13 @@ def js_divergence(kind: OutputKind, a: Tensor, b: Tensor) -> Tensor:
         not_p, not_q = F.logsigmoid(-a), F.logsigmoid(-b)
         not_m = torch.logaddexp(not_p, not_q) - math.log(2)
         value = value + _weighted_difference(not_p.exp(), not_p, not_m) + _weighted_difference(not_q.exp(), not_q, not_m)
+        value = _over_outcomes(value)
     return (value / (2 * math.log(2))).clamp(0.0, 1.0)
+
+
+def _over_outcomes(value: Tensor) -> Tensor:
+    """One value per element: the mean over its outcomes where an element has several, [n, L]."""
+    return value.flatten(1).mean(1) if value.dim() > 1 else value
 
 
 def _labels(kind: str, outputs: Tensor, y: Tensor) -> Tensor:
@@ -239,7 +245,7 @@ def confidence(kind: OutputKind, outputs: Tensor, y: Tensor) -> Tensor:
     if kind in _VECTOR:
         return outputs.log_softmax(-1).gather(-1, y.long().unsqueeze(-1)).squeeze(-1).exp()
     if kind in _SCALAR:
-        return torch.where(y == 1, outputs, -outputs).sigmoid()
+        return _over_outcomes(torch.where(y == 1, outputs, -outputs).sigmoid())
     square = (outputs - y).square()
     return (-0.5 * (square.flatten(1).sum(1) if square.dim() > 1 else square)).exp()
 
@@ -261,7 +267,7 @@ def margin(kind: OutputKind, outputs: Tensor, y: Tensor) -> Tensor:
         others = outputs.scatter(-1, index, -math.inf).logsumexp(-1)
         return outputs.gather(-1, index).squeeze(-1) - others
     if kind in _SCALAR:
-        return torch.where(y == 1, outputs, -outputs)
+        return _over_outcomes(torch.where(y == 1, outputs, -outputs))
     square = (outputs - y).square()
     return -0.5 * (square.flatten(1).sum(1) if square.dim() > 1 else square)
 

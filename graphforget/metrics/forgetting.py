@@ -86,7 +86,8 @@ def signed_dp(kind: OutputKind, outputs: Tensor, reference: Tensor, y: Tensor | 
     """
     _same(outputs, reference)
     if kind == "gaussian":
-        return outputs - reference
+        difference = outputs - reference
+        return difference.flatten(1).mean(1) if difference.dim() > 1 else difference
     if y is None:
         y = reference.argmax(-1) if kind in ("categorical", "tokens") else torch.ones_like(reference)
     return confidence(kind, outputs, y) - confidence(kind, reference, y)
@@ -109,7 +110,8 @@ def agreement(kind: OutputKind, outputs: Tensor, reference: Tensor) -> Tensor:
         raise InputError("Agreement needs decisions; outputs of kind 'gaussian' have none: use mean_abs_dp.")
     if kind in ("categorical", "tokens"):
         return (outputs.argmax(-1) == reference.argmax(-1)).double()
-    return ((outputs > 0) == (reference > 0)).double()
+    same = ((outputs > 0) == (reference > 0)).double()
+    return same.flatten(1).mean(1) if same.dim() > 1 else same
 
 
 def gnndelete_auc_f(scores_retained: Tensor, scores_deleted: Tensor) -> float:

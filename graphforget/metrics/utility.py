@@ -16,11 +16,16 @@ __all__ = [
     "average_precision",
     "macro_f1",
     "map_at_k",
+    "mean_absolute_error",
+    "mean_label_precision",
+    "micro_f1",
     "ndcg_at_k",
     "precision_at_k",
+    "r2",
     "ranking_summary",
     "recall_at_k",
     "roc_auc",
+    "root_mean_squared_error",
     "top_items",
 ]
 
@@ -50,6 +55,55 @@ def macro_f1(outputs: Tensor, y: Tensor) -> float:
     from sklearn.metrics import f1_score
 
     return float(f1_score(y.cpu().numpy(), _predicted(outputs, y).cpu().numpy(), average="macro", zero_division=0.0))
+
+
+def micro_f1(outputs: Tensor, y: Tensor) -> float:
+    """F1 over all labels of all elements together, from logits ``[n, L]`` (positive: given) and y ``[n, L]`` of 0/1."""
+    from sklearn.metrics import f1_score
+
+    logits, labels = _several(outputs, y)
+    return float(f1_score(labels.numpy(), (logits > 0).long().numpy(), average="micro", zero_division=0.0))
+
+
+def mean_label_precision(outputs: Tensor, y: Tensor) -> float:
+    """Average precision per label, averaged over those that occur; NaN where none does. Logits and y are ``[n, L]``."""
+    logits, labels = _several(outputs, y)
+    values = [
+        average_precision(logits[:, k], labels[:, k]) for k in range(labels.size(1)) if 0 < int(labels[:, k].sum()) < len(labels)
+    ]
+    return sum(values) / len(values) if values else float("nan")
+
+
+def _several(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if outputs.shape != y.shape or outputs.dim() != 2 or not y.numel():
+        raise InputError(f"Outputs and labels must both be [n, L], got {tuple(outputs.shape)} and {tuple(y.shape)}.")
+    return outputs.detach().double().cpu(), y.long().cpu()
+
+
+def _numbers(outputs: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if outputs.shape != y.shape or not y.numel():
+        raise InputError(f"Predictions and targets must have one shape, got {tuple(outputs.shape)} and {tuple(y.shape)}.")
+    return outputs.detach().double().cpu(), y.double().cpu()
+
+
+def root_mean_squared_error(outputs: Tensor, y: Tensor) -> float:
+    """Root of the mean squared error of numbers of one shape, in their unit."""
+    a, b = _numbers(outputs, y)
+    return float((a - b).square().mean().sqrt())
+
+
+def mean_absolute_error(outputs: Tensor, y: Tensor) -> float:
+    """Mean absolute error of numbers of one shape, in their unit."""
+    a, b = _numbers(outputs, y)
+    return float((a - b).abs().mean())
+
+
+def r2(outputs: Tensor, y: Tensor) -> float:
+    """Coefficient of determination, averaged over the columns: 1 is perfect, 0 no better than the mean of y."""
+    from sklearn.metrics import r2_score
+
+    a, b = _numbers(outputs, y)
+    return float(r2_score(b.numpy(), a.numpy())) if len(b) > 1 else 0.0
 
 
 def _binary(scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,6 +247,13 @@ def _utility(name: str, source: str, description: str) -> MetricRecord:
 RECORDS = (
     _utility("accuracy", "standard", "Share of right labels."),
     _utility("macro_f1", "standard", "F1 score averaged over classes, small classes counting as much as large ones."),
+    _utility("micro_f1", "standard", "F1 score over all labels of all elements together."),
+    _utility("label_precision", "standard", "Average precision of each label, averaged over labels."),
+    MetricRecord(
+        "r2", "utility", (-float("inf"), 1.0), "max", False, "standard", "Share of the targets' variance that is predicted."
+    ),
+    MetricRecord("rmse", "utility", (0.0, float("inf")), "min", False, "standard", "Root of the mean squared error."),
+    MetricRecord("mae", "utility", (0.0, float("inf")), "min", False, "standard", "Mean absolute error."),
     _utility("roc_auc", "Hanley and McNeil 1982", "Chance that a positive is scored above a negative."),
     _utility("average_precision", "standard", "Mean precision over the recall levels of a ranked list."),
     _utility("recall@20", "standard", "Share of a user's held-out items among the first 20 recommended."),

@@ -11,6 +11,8 @@ TASKS = Registry(
     "task",
     {
         "node_classification": "graphforget.tasks.graph.node_classification:NodeClassification",
+        "node_regression": "graphforget.tasks.graph.node_regression:NodeRegression",
+        "node_multilabel": "graphforget.tasks.graph.node_multilabel:NodeMultilabel",
         "link_prediction": "graphforget.tasks.graph.link_prediction:LinkPrediction",
         "image_classification": "graphforget.tasks.samples.image_classification:ImageClassification",
         "recommendation": "graphforget.tasks.recommendation.task:Recommendation",
@@ -21,6 +23,8 @@ TASKS = Registry(
 )
 _EXPORTS = {
     "NodeClassification": "graph.node_classification",
+    "NodeRegression": "graph.node_regression",
+    "NodeMultilabel": "graph.node_multilabel",
     "LinkPrediction": "graph.link_prediction",
     "ImageClassification": "samples.image_classification",
     "Recommendation": "recommendation.task",

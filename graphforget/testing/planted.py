@@ -48,6 +48,24 @@ def node_data() -> Any:
     )
 
 
+def number_data() -> Any:
+    """The same graph with two numbers to predict: how far a node leans to class 0 and to class 1."""
+    data = node_data()
+    return _retargeted(data, 0.3 * torch.stack([data.x[:, 0], data.x[:, 1]], 1), "tiny numbers")
+
+
+def labels_data() -> Any:
+    """The same graph with three labels per node: its features above their means."""
+    data = node_data()
+    return _retargeted(data, (data.x[:, :3] > 0.5).float(), "tiny labels")
+
+
+def _retargeted(data: Any, target: Tensor, name: str) -> Any:
+    from graphforget.graphs import GraphData
+
+    return GraphData.create(data.edge_index, data.num_nodes, x=data.x, y=target, splits=dict(data.splits), name=name)
+
+
 def link_data() -> Any:
     from graphforget.graphs import GraphData
 

@@ -15,9 +15,26 @@ from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest
 from graphforget.tasks import TASKS
-from graphforget.testing.planted import ISOLATED, LONER, NUM_FEATURES, image_data, interaction_data, link_data, node_data
+from graphforget.testing.planted import (
+    ISOLATED,
+    LONER,
+    NUM_FEATURES,
+    image_data,
+    interaction_data,
+    labels_data,
+    link_data,
+    node_data,
+    number_data,
+)
 
-TINY_TASKS = ("node_classification", "link_prediction", "image_classification", "recommendation")
+TINY_TASKS = (
+    "node_classification",
+    "link_prediction",
+    "node_regression",
+    "node_multilabel",
+    "image_classification",
+    "recommendation",
+)
 # Every task with its default model, and further models where a method may treat them differently: "task/model".
 TINY_CASES = (
     *TINY_TASKS,
@@ -115,6 +132,10 @@ def tiny_task(name: str) -> Task:
     task = _check(name)
     if task == "node_classification":
         return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, d.num_classes), recipe=_RECIPE)
+    if task in ("node_regression", "node_multilabel"):
+        width = {"node_regression": 2, "node_multilabel": 3}[task]
+        recipe = _RECIPE if task == "node_multilabel" else Recipe(epochs=60, lr=0.01, patience=None)
+        return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, width), recipe=recipe)
     if task == "link_prediction":
         return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, 8), recipe=_RECIPE)
     if task == "image_classification":
@@ -142,6 +163,8 @@ def tiny_data(name: str) -> Any:
 def _data(task: str) -> Any:
     makers = {
         "node_classification": node_data,
+        "node_regression": number_data,
+        "node_multilabel": labels_data,
         "link_prediction": link_data,
         "image_classification": image_data,
         "recommendation": interaction_data,
@@ -165,6 +188,13 @@ def _requests(name: str) -> dict[str, DeletionRequest]:
             "class": DeletionRequest.node_classes([1]),
             "isolated node": DeletionRequest.nodes([ISOLATED]),
             "last of its class": DeletionRequest.nodes([LONER]),
+        }
+    if name in ("node_regression", "node_multilabel"):
+        return {
+            "nodes": DeletionRequest.nodes([0, 3, 27, 30]),
+            "edges": DeletionRequest.edges(pairs=data.pairs()[5:40:6]),
+            "features": DeletionRequest.node_features([1, 28, 29]),
+            "isolated node": DeletionRequest.nodes([ISOLATED]),
         }
     if name == "link_prediction":
         return {
@@ -194,7 +224,7 @@ def _requests(name: str) -> dict[str, DeletionRequest]:
 def tiny_later(name: str) -> tuple[DeletionRequest, ...]:
     """Requests for a second step, disjoint from the first of each kind in :func:`tiny_requests`."""
     task, data = _check(name), tiny_data(name)
-    if task == "node_classification":
+    if task in ("node_classification", "node_regression", "node_multilabel"):
         return (
             DeletionRequest.nodes([6, 32]),
             DeletionRequest.node_features([7, 33]),

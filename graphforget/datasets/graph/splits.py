@@ -11,6 +11,7 @@ from graphforget import seed as seeds
 from graphforget.datasets.splits import stratified
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, both_directions
+from graphforget.graphs.attached import take_tables
 from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.requests.keys import contains
 
@@ -55,6 +56,12 @@ def split_edges(data: GraphData, *, seed: int = 0, test: float = 0.05, val: floa
     held |= {"val_neg": free[num_test:], "test_neg": free[:num_test]}
     train = pairs[num_test + num_val :]
     edges = both_directions(train, data.num_nodes) if data.undirected else train.t()
+    edge_data = {}
+    if data.edge_data:  # rows of the entries that stay, the first of every copy
+        keys, kept = data.keys(data.edge_index.t()), data.keys(edges.t()).sort().values
+        stay = contains(kept, keys)
+        stay[1:] &= keys[1:] != keys[:-1]
+        edges, edge_data = data.edge_index[:, stay], take_tables(data.edge_data, stay)
     return GraphData.create(
         edges,
         data.num_nodes,
@@ -66,6 +73,8 @@ def split_edges(data: GraphData, *, seed: int = 0, test: float = 0.05, val: floa
         num_classes=data.num_classes,
         name=data.name,
         node_names=data.node_names,
+        node_data=data.node_data,
+        edge_data=edge_data,
     )
 
 

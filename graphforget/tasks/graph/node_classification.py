@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
@@ -11,19 +10,17 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
+from graphforget.graphs.data import TARGET
 from graphforget.metrics.utility import accuracy, macro_f1
-from graphforget.requests import DeletionRequest, View
-from graphforget.requests.keys import contains
-from graphforget.tasks.graph.change import Change
-from graphforget.tasks.graph.encoding import read_batch
+from graphforget.requests import View
 from graphforget.tasks.graph.inputs import unwrapped
-from graphforget.tasks.graph.task import GraphTask
+from graphforget.tasks.graph.node_task import NodeTask
 from graphforget.tasks.outputs import check_declared, class_logits, meaning
 from graphforget.tasks.samples.image_classification import other_classes
-from graphforget.tasks.trainable import Memo, chunks, reduce
+from graphforget.tasks.trainable import Memo, reduce
 
 
-class NodeClassification(GraphTask):
+class NodeClassification(NodeTask):
     """Categorical outputs per node; an example is a node id.
 
     Recipe: Adam (lr 0.01, weight decay 5e-4), at most 200 epochs, full batch, early stopping on validation accuracy
@@ -44,7 +41,6 @@ class NodeClassification(GraphTask):
 
     name = "node_classification"
     output_kind = "categorical"
-    has_inputs = True
     monitor = "accuracy"
     default_recipe = Recipe(epochs=200, lr=1e-2, weight_decay=5e-4, patience=50)
 
@@ -64,76 +60,23 @@ class NodeClassification(GraphTask):
             InputError: No labels, or no training part.
         """
         graph = super().adopt(data)
+        if graph.y is None and TARGET in graph.node_data:
+            shape = list(graph.node_data[TARGET].shape)
+            raise InputError(
+                f"node classification needs one class number per node, and y holds numbers of shape {shape}: take "
+                f"task='node_regression' for numbers, task='node_multilabel' for several labels, or y.long() for classes."
+            )
         if graph.y is None:
             raise InputError("node classification needs labels y, one class number per node.")
-        if not len(graph.splits.get("train", ())):
-            raise InputError("node classification needs training nodes: give the graph a train_mask or splits={'train': ids}.")
-        return graph
+        return self._check_train(graph)
 
-    def view(
-        self,
-        data: GraphData,
-        part: str,
-        *,
-        side: Literal["forget", "retain"] | None = None,
-        request: DeletionRequest | None = None,
-    ) -> View:
-        """Labelled nodes of a part; ``side`` selects those of the classes that ``request`` forgets, or the others."""
+    def _targets(self, data: GraphData) -> tuple[Tensor, Tensor]:
         assert data.y is not None
-        ids = data.splits.get(part, torch.empty(0, dtype=torch.long))
-        ids = ids[data.y[ids] >= 0]  # without a label there is nothing to compare with
-        if side is not None:
-            labels = request.ids("node_class") if request is not None else ids[:0]
-            inside = torch.isin(data.y[ids], labels)
-            ids = ids[inside if side == "forget" else ~inside]
-        return View(data, ids, "none")
-
-    def _examples(self, data: GraphData, change: Change) -> dict[str, Any]:
-        train = data.splits["train"]
-
-        def affected() -> Tensor:
-            near = train[change.region[train] & ~change.dead[train]]
-            return near[~contains(change.feature_nodes, near)]
-
-        return {
-            "removed": change.nodes[contains(train, change.nodes)],
-            "retain": lambda: train[~change.dead[train]],
-            "altered": change.feature_nodes[contains(train, change.feature_nodes)],
-            "affected": affected,
-        }
-
-    def _batches(
-        self, view: View, *, batch_size: int | None = None, shuffle: bool = False, generator: torch.Generator | None = None
-    ) -> Iterator[Batch]:
-        """Batches of node ids and labels."""
-        for piece in chunks(len(view), batch_size, shuffle, generator):
-            ids = view.index[piece]
-            yield Batch(view.data, ids, view.data.y[ids])
-
-    def inputs(self, batch: Batch) -> Tensor:
-        """Features of the batch's nodes, [n, F]; edited ones where there are some."""
-        if batch.inputs is not None:
-            return batch.inputs
-        ctx = self.context(batch.data)
-        return ctx.dense[ctx.rows(batch.index)]
+        return data.y, data.y >= 0
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Uniformly random wrong classes."""
         return batch.replace(y=other_classes(batch.y, batch.data.num_classes, generator))
-
-    def _forward(self, model: nn.Module, batches: list[Batch], store: dict[str, Tensor]) -> list[Forward]:
-        shared = None
-        results = []
-        for batch in batches:
-            if batch.inputs is not None:
-                encoding = self.encode(model, batch.data, store=store, inputs=(batch.index, batch.inputs))
-            else:
-                encoding = shared = shared or self.encode(model, batch.data, store=store)
-            outputs, layers, rows = read_batch(encoding, batch)
-            names = list(layers)
-            embeddings = layers[names[-2]] if len(names) > 1 else None
-            results.append(Forward(outputs[rows], embeddings, layers, rows))
-        return results
 
     def _read_outputs(self, model: nn.Module, outputs: Tensor, data: GraphData) -> Tensor:
         name = type(unwrapped(model)).__name__

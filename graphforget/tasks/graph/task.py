@@ -27,6 +27,7 @@ from graphforget.graphs import (
     take_rows,
 )
 from graphforget.graphs.attached import take_tables
+from graphforget.graphs.data import TARGET
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
 from graphforget.requests.keys import column_keys
@@ -115,7 +116,7 @@ class GraphTask(TrainableTask):
             inputs: (node ids [n], features [n, F]) that replace rows of x.
         """
         ctx, plan = self.context(data, device_of(model)), input_plan(model)
-        plan.check(tuple(data.node_data), tuple(data.edge_data))
+        plan.check([name for name in data.node_data if name != TARGET], list(data.edge_data))
         own = accepts_sparse(model)
         if inputs is not None:
             x: Any = ctx.dense.index_copy(0, ctx.rows(inputs[0]), inputs[1].to(ctx.dense))
