@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,8 +20,9 @@ from graphforget.graphs.edge_rules import EdgeRule
 from graphforget.graphs.features import as_features, plain
 from graphforget.graphs.part import Part
 from graphforget.kernels import SparseGraph
-from graphforget.requests import Lineage, show_ids
+from graphforget.requests import DeletionRequest, Lineage, OwnNames, resolve_names, show_ids
 from graphforget.requests.keys import canonical_pairs, column_keys, contains, difference, key_rows, row_keys
+from graphforget.requests.names import as_names
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -230,6 +232,46 @@ class GraphData:
     def connected(self, pairs: Tensor) -> Tensor:
         """Which pairs [n, 2] an edge connects, in either direction, [n] bool; the work follows the pairs."""
         return contains(self.lookup.keys, self.keys(pairs)) | contains(self.lookup.keys, self.keys(pairs.flip(1)))
+
+    # ---- own names ----------------------------------------------------------------------------------------
+    def node_ids(self, names: Any) -> Tensor:
+        """Ids of nodes by their own names, [n] in the order of the names.
+
+        Args:
+            names: One name or several; a whole number is the name that is written so.
+
+        Raises:
+            InputError: Nodes have no names here, or not these; the nearest are listed.
+
+        Example:
+            >>> data = GraphData.create(torch.tensor([[0], [1]]), 2, node_names=("ann", "bob"))
+            >>> data.node_ids("bob").tolist()
+            [1]
+        """
+        return self._own_names.positions(as_names(names, "node"))
+
+    @cached_property
+    def _own_names(self) -> OwnNames:
+        first = self if self.lineage is None else self.lineage.data
+        names = None if first.node_names is None else tuple("" if name is None else str(name) for name in first.node_names)
+        return OwnNames("node", names, self.num_nodes, self.name)
+
+    def names_of(self, pairs: Tensor) -> tuple[tuple[str, str], ...]:
+        """Names of the ends of some pairs [n, 2]; () where nodes have none."""
+        if self.part is not None or self._own_names.names is None:
+            return ()
+        return tuple(zip(self._own_names.of(pairs[:, 0]), self._own_names.of(pairs[:, 1]), strict=True))
+
+    def resolved(self, request: DeletionRequest) -> DeletionRequest:
+        """The request with ids for names, and with the names of all nodes that it asks for.
+
+        Raises:
+            InputError: Unknown names, ids that could also be names, or a boolean mask of the wrong length.
+        """
+        own = self._own_names
+        if self.part is not None:  # ids are slots of a part there, which have no names
+            return request
+        return resolve_names(request, {"node": own}, {"node": ("node",), "node_feature": ("node",), "edge": ("node", "node")})
 
     def with_lineage(self, lineage: Lineage | None) -> GraphData:
         """The same graph with another history."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,19 +58,42 @@ class DeletionRequest:
 
     # ---- constructors -------------------------------------------------------------------------------------
     @classmethod
-    def edges(cls, edge_index: Any = None, *, pairs: Any = None, type: Type | None = None) -> DeletionRequest:
-        """Edges by ``edge_index`` ([2, n], as in PyG) or by ``pairs`` ([n, 2], one edge per row).
+    def edges(
+        cls, edge_index: Any = None, *, pairs: Any = None, ids: Any = None, names: Any = None, type: Type | None = None
+    ) -> DeletionRequest:
+        """Edges, in one of four ways.
 
-        ``type`` is their edge type, e.g. ``("user", "rates", "movie")``, in data that have several.
+        Args:
+            edge_index: [2, n], as in PyG.
+            pairs: [n, 2], one edge per row.
+            ids: The same, known to be positions where nodes have numbers for names of their own; see :meth:`items`.
+            names: Pairs of the nodes' own names.
+            type: Edge type, e.g. ``("user", "rates", "movie")``, in data that have several.
+
+        Raises:
+            InputError: None or several of them, or not of that shape.
+
+        Example:
+            >>> DeletionRequest.edges(names=[("ann", "bob")]).summary()
+            '1 edge (ann and bob)'
         """
-        if (edge_index is None) == (pairs is None):
-            raise InputError("give either edge_index of shape [2, n] or pairs=... of shape [n, 2].")
+        if sum(given is not None for given in (edge_index, pairs, ids, names)) != 1:
+            raise InputError("give either edge_index of shape [2, n], pairs=... (or ids=...) of shape [n, 2], or names=[(a, b)].")
+        if names is not None or ids is not None:
+            return cls((replace(_target("edge", None, ids, names), type=type),))
         if pairs is not None:
             return cls((Target("edge", pairs, type=type),))
+        if isinstance(edge_index, (list, tuple)) and len(edge_index) == 2 and all(isinstance(e, tuple) for e in edge_index):
+            raise InputError(
+                "two tuples can be two edges or the two rows of an edge_index: give pairs=[(u, v), ...], or a tensor edge_index."
+            )
         try:
             tensor = torch.as_tensor(edge_index)
         except (TypeError, ValueError, RuntimeError):
-            raise InputError("edge_index must be a rectangular array of integers of shape [2, n].") from None
+            raise InputError(
+                "edge_index must be a rectangular array of integers of shape [2, n]; edges one by one are pairs=..., by the names "
+                "of nodes names=[(a, b)]."
+            ) from None
         if tensor.dim() != 2 or tensor.size(0) != 2:
             hint = "; one edge per row is DeletionRequest.edges(pairs=...)" if tensor.dim() == 2 and tensor.size(1) == 2 else ""
             raise InputError(f"edge_index must have shape [2, n], got {list(tensor.shape)}{hint}.")
@@ -82,14 +105,28 @@ class DeletionRequest:
         return cls((Target("triple", rows),))
 
     @classmethod
-    def nodes(cls, ids: Any, *, type: str | None = None) -> DeletionRequest:
-        """Nodes: their features, their label and every incident edge; ``type`` is their node type in data that have several."""
-        return cls((Target("node", ids, type=type),))
+    def nodes(cls, plain: Any = None, *, ids: Any = None, names: Any = None, type: str | None = None) -> DeletionRequest:
+        """Nodes: their features, their label and every incident edge.
+
+        Args:
+            plain: Node ids, [n], or a boolean mask: positions in the data. Where nodes have numbers for names of their own, an id
+                that could also be one of these names is refused.
+            ids: The same, known to be positions.
+            names: Names of their own, as in ``GraphData.node_names``.
+            type: Their node type, in data that have several.
+
+        Example:
+            >>> DeletionRequest.nodes(names=["ann"]).summary()
+            '1 node (ann)'
+        """
+        return cls((replace(_target("node", plain, ids, names), type=type),))
 
     @classmethod
-    def node_features(cls, ids: Any, columns: Sequence[int] = (), *, type: str | None = None) -> DeletionRequest:
-        """The features of nodes: all columns, or the given ones; node and edges stay. ``type`` as in :meth:`nodes`."""
-        return cls((Target("node_feature", ids, tuple(columns), type=type),))
+    def node_features(
+        cls, plain: Any = None, columns: Sequence[int] = (), *, ids: Any = None, names: Any = None, type: str | None = None
+    ) -> DeletionRequest:
+        """The features of nodes: all columns, or the given ones; node and edges stay. Nodes and ``type`` as in :meth:`nodes`."""
+        return cls((replace(_target("node_feature", plain, ids, names), columns=tuple(columns), type=type),))
 
     @classmethod
     def node_classes(cls, labels: Any, *, type: str | None = None) -> DeletionRequest:

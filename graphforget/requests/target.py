@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -62,7 +63,7 @@ def as_ids(ids: Any, kind: str) -> Tensor:
     """
     width = id_width(kind)
     try:
-        tensor = torch.as_tensor(ids).detach().cpu()
+        tensor = torch.as_tensor(_listed(ids)).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{kind} ids must be integers, got {type(ids).__name__} that is no array of numbers ({error}); names of their own "
@@ -95,6 +96,17 @@ def as_ids(ids: Any, kind: str) -> Tensor:
         bad = tensor[(tensor < 0).view(tensor.size(0), -1).any(1)]
         raise InputError(f"{kind} ids must not be negative, got {show_ids(bad)}.")
     return unique_rows(tensor)
+
+
+def _listed(ids: Any) -> Any:
+    """Ids in what torch reads: frames and series by their values, sets, views and generators as lists."""
+    if isinstance(ids, (Tensor, list, tuple, range)):
+        return ids
+    if callable(getattr(ids, "to_numpy", None)):  # pandas: the values, whatever the index
+        return ids.to_numpy()
+    if isinstance(ids, Iterable) and not isinstance(ids, (str, bytes)) and not hasattr(ids, "__array__"):
+        return list(ids)
+    return ids
 
 
 def mask_length(ids: Any) -> tuple[int, ...]:

@@ -133,6 +133,7 @@ def resolve(data: GraphData, request: DeletionRequest, num_hops: int) -> Change:
         InputError: Unknown or already forgotten ids, or columns that x does not have.
     """
     before: DeletionRequest | None = data.lineage.request if data.lineage else None
+    request = data.resolved(request)
     nodes = request.ids("node")
     _check_nodes(data, nodes)
     gone = [nodes]
@@ -155,7 +156,7 @@ def resolve(data: GraphData, request: DeletionRequest, num_hops: int) -> Change:
     for target in request.targets:
         if target.kind == "edge":
             pairs = _check_edges(data, target.ids, before)
-            target = Target("edge", pairs)
+            target = Target("edge", pairs, names=data.names_of(pairs))
         elif target.kind == "node_feature":
             _check_nodes(data, target.ids)
             _check_columns(data, target, before)
