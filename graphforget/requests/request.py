@@ -78,7 +78,7 @@ class DeletionRequest:
             '1 edge (ann and bob)'
         """
         if sum(given is not None for given in (edge_index, pairs, ids, names)) != 1:
-            raise InputError("give either edge_index of shape [2, n], pairs=... (or ids=...) of shape [n, 2], or names=[(a, b)].")
+            raise InputError("give either edge_index of shape [2, n] or pairs=... (or ids=...) of shape [n, 2], or names=[(a, b)].")
         if names is not None or ids is not None:
             return cls((replace(_target("edge", None, ids, names), type=type),))
         if pairs is not None:
@@ -91,8 +91,8 @@ class DeletionRequest:
             tensor = torch.as_tensor(edge_index)
         except (TypeError, ValueError, RuntimeError):
             raise InputError(
-                "edge_index must be a rectangular array of integers of shape [2, n]; edges one by one are pairs=..., by the names "
-                "of nodes names=[(a, b)]."
+                "edge_index must be a rectangular array of integers of shape [2, n]; edges one by one are pairs=..., by the "
+                "names of nodes names=[(a, b)]."
             ) from None
         if tensor.dim() != 2 or tensor.size(0) != 2:
             hint = "; one edge per row is DeletionRequest.edges(pairs=...)" if tensor.dim() == 2 and tensor.size(1) == 2 else ""
