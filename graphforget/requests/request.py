@@ -78,7 +78,7 @@ class DeletionRequest:
             '1 edge (ann and bob)'
         """
         if sum(given is not None for given in (edge_index, pairs, ids, names)) != 1:
-            raise InputError("give either edge_index of shape [2, n] or pairs=... (or ids=...) of shape [n, 2], or names=[(a, b)].")
+            raise InputError("give either edge_index of shape [2, n] or pairs=... (ids=...) of shape [n, 2], or names=[(a, b)].")
         if names is not None or ids is not None:
             return cls((replace(_target("edge", None, ids, names), type=type),))
         if pairs is not None:
