@@ -16,6 +16,7 @@ _LAZY = {
     "unlearn": "graphforget.api",
     "evaluate": "graphforget.api",
     "run": "graphforget.api",
+    "sweep": "graphforget.api",
     "suspend": "graphforget.api",
     "restore": "graphforget.api",
     "recommend": "graphforget.api",
@@ -32,7 +33,7 @@ _LAZY = {
 __all__ = ["__version__", *sorted(_LAZY)]
 
 if TYPE_CHECKING:
-    from graphforget.api import evaluate, list_methods, make_task, recommend, restore, run, suspend, unlearn
+    from graphforget.api import evaluate, list_methods, make_task, recommend, restore, run, suspend, sweep, unlearn
     from graphforget.base import load_model, save_model
     from graphforget.exceptions import InputError, UnsupportedError
     from graphforget.models.gnn.accelerate import accelerate

@@ -1,4 +1,4 @@
-"""The verbs: unlearn, evaluate, run; and for operators of recommenders suspend, restore and recommend."""
+"""The verbs: unlearn, evaluate, run, sweep; and for operators of recommenders suspend, restore and recommend."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from graphforget.tasks.make import make_task
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
 
-__all__ = ["Restored", "evaluate", "list_methods", "make_task", "recommend", "restore", "run", "suspend", "unlearn"]
+__all__ = ["Restored", "evaluate", "list_methods", "make_task", "recommend", "restore", "run", "suspend", "sweep", "unlearn"]
 
 
 def unlearn(
@@ -232,6 +232,13 @@ def run(
     from graphforget.pipeline import run as run_pipeline
 
     return run_pipeline(config, overrides=overrides, folder=folder, resume=resume, progress=progress)
+
+
+def sweep(grid: str | Path | Mapping[str, Any], *, only: Mapping[str, Any] | None = None, **options: Any) -> Any:
+    """Run the product of data, models, requests, methods and seeds. See :func:`graphforget.sweeps.sweep`."""
+    from graphforget.sweeps import sweep as run_sweep
+
+    return run_sweep(grid, only=only, **options)
 
 
 def list_methods() -> list[dict[str, Any]]:

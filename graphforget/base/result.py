@@ -161,11 +161,7 @@ class UnlearnResult:
     @property
     def label(self) -> str:
         """The method with the parameters that differ from its defaults, e.g. ``gnndelete(init=release)``."""
-        import inspect
-
-        defaults = {n: p.default for n, p in inspect.signature(type(self.unlearner)).parameters.items()}
-        changed = [f"{k}={v}" for k, v in self.params.items() if k in defaults and defaults[k] != v]
-        return f"{self.method}({', '.join(changed)})" if changed else self.method
+        return label_of(self.unlearner)
 
     @property
     def first_original(self) -> nn.Module:
@@ -216,6 +212,15 @@ class UnlearnResult:
         write_text(folder / "request.json", self.request.to_json())
         write_text(folder / "result.json", json.dumps(self.to_dict(), indent=1))
         return folder
+
+
+def label_of(method: Unlearner) -> str:
+    """The method's key with the parameters that differ from its defaults, e.g. ``gnndelete(init=release)``."""
+    import inspect
+
+    defaults = {n: p.default for n, p in inspect.signature(type(method)).parameters.items()}
+    changed = [f"{k}={v}" for k, v in method.get_params().items() if k in defaults and defaults[k] != v]
+    return f"{method.tags.key}({', '.join(changed)})" if changed else method.tags.key
 
 
 def _changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[str, ...]:

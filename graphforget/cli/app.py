@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from graphforget.cli import demo, doctor, evaluate, listing, recommend, report, restore, run, suspend, unlearn
+from graphforget.cli import demo, doctor, evaluate, listing, recommend, report, restore, run, suspend, sweep, unlearn
 from graphforget.exceptions import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -98,6 +98,7 @@ def _root(version: Version = False) -> None:
 
 app.command("demo")(demo.demo)
 app.command("run")(run.run)
+app.command("sweep")(sweep.sweep)
 app.command("unlearn")(unlearn.unlearn)
 app.command("suspend")(suspend.suspend)
 app.command("restore")(restore.restore)

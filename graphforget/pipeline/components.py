@@ -121,6 +121,10 @@ def make_request(section: RequestSection, task: Task, data: Any) -> DeletionRequ
     if section.ids is not None:
         ids = [list(i) if isinstance(i, tuple) else i for i in section.ids]
         return DeletionRequest.from_dict({"targets": [{"kind": section.target, "ids": ids, "name": section.name}]})
+    if section.value is not None:
+        if not hasattr(data, "items_with"):
+            raise InputError(f"request.value: '{data.name}' has no items with attributes; draw a share with where: and size:.")
+        return DeletionRequest.items(data.items_with(str(section.where), section.value))
     assert section.size is not None
     samplers = samplers_of(section.target or "", data)
     if section.where not in samplers:

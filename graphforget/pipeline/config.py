@@ -27,7 +27,7 @@ from graphforget.requests import KINDS
 from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
 
-SIZES = ("in_channels", "in_features", "image_size", "num_classes", "num_users", "num_items")  # read from the data
+SIZES = ("in_channels", "in_features", "image_size", "num_classes", "num_users", "num_items", "modalities")  # read from the data
 WIDTHS = {"hidden_channels": 64, "out_channels": 64}  # where a model has no default of its own
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -79,7 +79,8 @@ class ModelSection(Component):
 class RequestSection(Component):
     """``{file: request.json}``, ``{target: node, ids: [3, 4]}`` or ``{target: edge, where: random, size: 0.05, seed: 0}``.
 
-    A modality is named as well: ``{target: modality, name: image, ids: [3, 4]}``.
+    A modality is named as well: ``{target: modality, name: image, ids: [3, 4]}``; all items with a value of an attribute are
+    ``{target: item, where: publisher, value: Ballantine}``.
 
     ``where`` names a sampler: ``random``, ``hub``, ``inside``, ``outside``, ``community``, ``class`` ...; what it takes besides
     size and seed (``label``, ``num_hops``) stands here too.
@@ -91,6 +92,7 @@ class RequestSection(Component):
     ids: tuple[int, ...] | tuple[tuple[int, int], ...] | None = None
     where: str | None = None
     size: int | float | None = None
+    value: str | None = None
     seed: Seed = 0
 
     @model_validator(mode="after")
@@ -106,9 +108,14 @@ class RequestSection(Component):
             raise ValueError(f"target {self.target!r} is unknown; {nearest(str(self.target), list(KINDS))}")
         if (self.name is None) == (self.target == "modality"):
             raise ValueError("name: belongs to target: modality, and to it only, for example name: image.")
-        if (self.where is None) != (self.size is None):
-            raise ValueError("where: and size: belong together; size is a share such as 0.05 or a number such as 10.")
-        if self.where is None and self.params:
+        if self.value is not None and (self.target != "item" or self.size is not None):
+            raise ValueError("value: names all items with it: give it with target: item and where: an attribute, without size.")
+        if (self.where is None) != (self.size is None and self.value is None):
+            raise ValueError(
+                "where: and size: belong together; size is a share such as 0.05 or a number such as 10 "
+                "(or value:, for items by an attribute)."
+            )
+        if (self.where is None or self.value is not None) and self.params:
             first = next(iter(self.params))
             raise ValueError(f"unknown key '{first}'; {nearest(first, list(type(self).model_fields))}")
         if self.size is not None and self.size <= 0:
