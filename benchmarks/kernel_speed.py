@@ -6,6 +6,7 @@ measured apart, each path in a process of its own.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -19,7 +20,6 @@ from torch import Tensor
 
 from graphforget import kernels
 from graphforget.base import content_digest
-from graphforget.exceptions import InputError
 from graphforget.kernels import SparseGraph
 
 Record = dict[str, Any]
@@ -28,28 +28,29 @@ TOLERANCE = 1e-4  # of the largest value: hubs add thousands of float32 numbers 
 TIES = {"spmm_max": 20, "spmm_min": 20}
 
 
-def run_kernels(
-    config: Record, records: list[Record], add: Callable[[list[Record]], None], say: Callable[[str], None], only: Record
-) -> None:
-    """Run every cell that has no record yet."""
+def cells(config: Record) -> list[Record]:
+    """As the configuration lists them."""
+    return config["cells"]
+
+
+def digest(config: Record, cell: Record) -> str:
+    """What a cell's record depends on besides the cell."""
+    return content_digest(json.dumps({k: v for k, v in config.items() if k != "cells"}, sort_keys=True))[:12]
+
+
+@functools.lru_cache(1)
+def _problem(graph: str) -> Problem:
+    return Problem(*make_graph(json.loads(graph)))
+
+
+def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> list[Record]:
+    """Time a cell's paths in turn."""
     torch.set_num_threads(config["threads"])
-    digest = content_digest(json.dumps({k: v for k, v in config.items() if k != "cells"}, sort_keys=True))[:12]
-    done = {(json.dumps(r["cell"], sort_keys=True), r["config"]) for r in records}
-    matching = [cell for cell in config["cells"] if all(cell.get(k) == v for k, v in only.items())]
-    if not matching:
-        raise InputError(f"no cell matches {only}.")
-    todo = [cell for cell in matching if (json.dumps(cell, sort_keys=True), digest) not in done]
-    if not todo:
-        return
-    problem = Problem(*make_graph(config["graph"]))
-    for number, cell in enumerate(todo, 1):
-        started = time.perf_counter()
-        say(f"[{number}/{len(todo)}] {cell}")
-        figures = _SPECIAL.get(cell["op"], compare)(problem, cell, config)
-        size = {"nodes": problem.num_nodes, "entries": problem.num_entries, "repeats": config["repeats"]}
-        add([{"cell": cell, "config": digest, **size, **figures}])
-        shown = ", ".join(f"{name} {s * 1e3:.1f} ms" for name, s in figures["median_seconds"].items())
-        say(f"    {shown} ({time.perf_counter() - started:.0f} s)")
+    problem = _problem(json.dumps(config["graph"]))
+    figures = _SPECIAL.get(cell["op"], compare)(problem, cell, config)
+    size = {"nodes": problem.num_nodes, "entries": problem.num_entries, "repeats": config["repeats"]}
+    say("    " + ", ".join(f"{name} {s * 1e3:.1f} ms" for name, s in figures["median_seconds"].items()))
+    return [size | figures]
 
 
 def timed(steps: dict[str, Callable[[], Any]], config: Record) -> Record:

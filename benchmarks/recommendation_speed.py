@@ -6,6 +6,7 @@ take turns in one process. An epoch is everything but evaluation: drawing negati
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 import time
@@ -13,16 +14,16 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from cells import chosen, run_missing
 from plain_lightgcn import PlainLightGCN
 from plain_mgcn import PlainMGCN
 from plain_training import PlainTraining
-from recommendation import load_data, make_task
 
 from graphforget import seed as seeds
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions
+from graphforget.pipeline.components import make_data, make_task
+from graphforget.pipeline.config import load_config
 from graphforget.tasks import Recommendation
 
 Record = dict[str, Any]
@@ -31,37 +32,26 @@ TOLERANCE = 1e-4  # of the loss of one batch, relative: single precision summed 
 WARMUPS = 2
 
 
-def run_recommendation_speed(
-    config: Record, records: list[Record], add: Callable[[list[Record]], None], say: Callable[[str], None], only: Record
-) -> None:
-    """Run every cell that has no record yet; a cell is one model on one number of threads."""
-    every = [
-        {"dataset": name, "model": model, "threads": threads}
-        for name in config["datasets"]
-        for model in config["models"]
-        for threads in config["threads"]
-    ]
-    run_missing(
-        chosen(every, only),
-        records,
-        add,
-        say,
-        digest=lambda cell: content_digest(
-            json.dumps([config["datasets"][cell["dataset"]], config["models"][cell["model"]], config["repeats"]], sort_keys=True)
-        )[:12],
-        run=lambda cell: [run_cell(config, cell, say)],
-    )
+def cells(config: Record) -> list[Record]:
+    """A cell is one model on one number of threads."""
+    axes = {"dataset": config["datasets"], "model": config["models"], "threads": config["threads"]}
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
-def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> Record:
+def digest(config: Record, cell: Record) -> str:
+    """What a cell's record depends on besides the cell."""
+    parts = [config["datasets"][cell["dataset"]], config["models"][cell["model"]], config["repeats"]]
+    return content_digest(json.dumps(parts, sort_keys=True))[:12]
+
+
+def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> list[Record]:
     """Medians of wall and processor seconds per epoch of both, and their ratios.
 
     Raises:
         InputError: The two models differ.
     """
     torch.set_num_threads(cell["threads"])
-    data = load_data(config, cell["dataset"], 0)
-    task = make_task(config["models"][cell["model"]])
+    task, data = prepare(config, cell)
     model = task.new_model(data, seed=0)
     plain = PLAIN[cell["model"]](model, data, l2=task.l2)
     difference = loss_difference(task, model, plain, data)
@@ -97,7 +87,7 @@ def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> Record
     }
     ratios = {clock: by_name["plain"] / by_name["graphforget"] for clock, by_name in medians.items()}
     say(f"    {ratios['cpu_seconds']:.2f} times fewer processor seconds, {ratios['seconds']:.2f} times faster")
-    return {
+    record = {
         "median": medians,
         "ratio": ratios,
         "all": taken,
@@ -105,6 +95,17 @@ def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> Record
         "steps": -(-len(data.splits["train"]) // batch_size),
         "loss_difference": difference,
     }
+    return [record]
+
+
+def prepare(config: Record, cell: Record) -> tuple[Recommendation, Interactions]:
+    """Task and data of a cell, as its recipe makes them."""
+    setting = config["models"][cell["model"]]
+    content = {"data": {"name": cell["dataset"], **config["datasets"][cell["dataset"]]}, "model": setting["model"]}
+    task = {"name": "recommendation", **setting.get("task", {}), "recipe": setting.get("recipe", {})}
+    recipe = load_config({**content, "task": task, "request": {"target": "item", "ids": [0]}})
+    made: Any = make_task(recipe.task, recipe.model, make_data(recipe.data, "recommendation"), None)
+    return made
 
 
 def loss_difference(task: Recommendation, model: Any, plain: Any, data: Interactions) -> float:

@@ -6,6 +6,7 @@ the original graph (sorted edges, neighbour lists) was made by an earlier reques
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import time
@@ -20,7 +21,6 @@ from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Unlearner, UnlearnResult, content_digest
-from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop
 from graphforget.graphs import sample_requests as draw
 from graphforget.kernels import pair_scores
@@ -41,27 +41,18 @@ class Stage:
     model: nn.Module
 
 
-def run_region_scaling(
-    config: Record, records: list[Record], add: Callable[[list[Record]], None], say: Callable[[str], None], only: Record
-) -> None:
-    """Run every cell that has no record yet."""
+def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> list[Record]:
+    """Serve a cell's request; graph and model are made once for all cells of a graph."""
     torch.set_num_threads(config["threads"])
-    done = {(json.dumps(r["cell"], sort_keys=True), r["config"]) for r in records}
-    matching = [cell for cell in cells(config) if all(cell.get(k) == v for k, v in only.items())]
-    if not matching:
-        raise InputError(f"no cell matches {only}.")
-    todo = [c for c in matching if (json.dumps(c, sort_keys=True), config_digest(config, c)) not in done]
-    stage, name = None, None
-    for number, cell in enumerate(todo, 1):
-        if stage is None or name != cell["graph"]:
-            stage, name = None, cell["graph"]  # one large graph at a time
-            started = time.perf_counter()
-            stage = make_stage(config, name)
-            say(f"{name}: made, trained and warmed in {time.perf_counter() - started:.0f} s")
-        figures = measure(stage, cell, config)
-        add([{"cell": cell, "config": config_digest(config, cell), **figures}])
-        share = "" if figures["region_share"] is None else f", share {figures['region_share']:.2%}"
-        say(f"[{number}/{len(todo)}] {cell}: {figures['seconds']:.3f} s, {figures['extra_mb']:.0f} MB{share}")
+    figures = measure(_stage(json.dumps(config), cell["graph"]), cell, config)
+    share = "" if figures["region_share"] is None else f", share {figures['region_share']:.2%}"
+    say(f"    {figures['seconds']:.3f} s, {figures['extra_mb']:.0f} MB{share}")
+    return [figures]
+
+
+@functools.lru_cache(1)  # one large graph at a time
+def _stage(config: str, name: str) -> Stage:
+    return make_stage(json.loads(config), name)
 
 
 def cells(config: Record) -> list[Record]:
@@ -84,7 +75,7 @@ def cells(config: Record) -> list[Record]:
     return found
 
 
-def config_digest(config: Record, cell: Record) -> str:
+def digest(config: Record, cell: Record) -> str:
     """What a cell's record depends on besides the cell."""
     parts = {
         "graph": config["graphs"][cell["graph"]],

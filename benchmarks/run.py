@@ -1,9 +1,11 @@
-"""Run one benchmark: ``python benchmarks/run.py NAME [--json] [--smoke] [--only KEY=VALUE ...]``.
+"""Run one benchmark: ``python benchmarks/run.py NAME [--json] [--smoke] [--only KEY=VALUE ...] [--workers N]``.
 
-Each experiment is a small YAML file in ``configs/``; its results are lines of ``results/NAME.jsonl``, each with provenance.
-A cell whose lines are there already is skipped, so an interrupted run continues; trained models are shared through the
-cache under ``GRAPHFORGET_HOME``. ``--smoke`` runs the small sizes that a configuration names, and keeps nothing. ``--tables``
-rewrites the tables and figures of ``README.md`` and of the documentation from the committed results.
+Each benchmark is a small YAML file in ``configs/``. Products of data, models, requests, methods and seeds are grids, the same as
+``graphforget sweep benchmarks/configs/NAME.yaml`` runs; their records go to ``runs/NAME/`` and, once they are to be published,
+by hand to ``results/NAME.jsonl``. The others name an ``experiment``: a module here with ``cells(config)``,
+``digest(config, cell)`` and ``run_cell(config, cell, say)``; their records are lines of ``results/NAME.jsonl``, and a cell whose
+lines are there already is skipped. ``--smoke`` runs the small sizes that a configuration names, and keeps nothing. ``--tables``
+rewrites the tables and figures of the documentation from the committed results.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import argparse
 import importlib
 import json
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +24,15 @@ import yaml
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from provenance import provenance  # noqa: E402  (benchmarks are scripts beside each other, not a package)
-
+from graphforget.cli.sweep import execute, only_values  # noqa: E402  (benchmarks are scripts beside each other, not a package)
 from graphforget.exceptions import InputError  # noqa: E402
 from graphforget.registry import nearest  # noqa: E402
+from graphforget.sweeps.provenance import provenance  # noqa: E402
 
-# experiment -> (module, function); imported when run.
-EXPERIMENTS = {
-    "deletion": ("deletion", "run_deletion"),
-    "speed": ("speed", "run_speed"),
-    "kernels": ("kernel_speed", "run_kernels"),
-    "region_scaling": ("region_scaling", "run_region_scaling"),
-    "recommendation": ("recommendation", "run_recommendation"),
-    "recommendation_speed": ("recommendation_speed", "run_recommendation_speed"),
+EXPERIMENTS = {name: name for name in ("recommendation", "recommendation_speed", "region_scaling", "speed")} | {
+    "kernels": "kernel_speed"
 }
+Record = dict[str, Any]
 
 
 def main() -> int:
@@ -46,6 +45,7 @@ def main() -> int:
         "--only", action="append", default=[], metavar="KEY=VALUE", help="restrict cells, e.g. --only seed=0 --only size=0.05"
     )
     parser.add_argument("--smoke", action="store_true", help="small sizes, nothing kept: does it run from end to end?")
+    parser.add_argument("--workers", type=int, help="of a grid: worker processes of one thread each")
     parser.add_argument("--tables", action="store_true", help="rewrite the tables and figures from the results")
     options = parser.parse_args()
     try:
@@ -56,7 +56,11 @@ def main() -> int:
             return 0
         if options.name not in names:
             raise InputError(f"unknown benchmark '{options.name}': {nearest(str(options.name), names)}")
-        records = run(options.name, only=_pairs(options.only), quiet=options.json, smoke=options.smoke)
+        file = HERE / "configs" / f"{options.name}.yaml"
+        if "experiment" not in yaml.safe_load(file.read_text(encoding="utf-8")):
+            where = {"folder": HERE / "runs", "workers": options.workers, "smoke": options.smoke}
+            return execute(file, options.only, None, **where, retry=False, tables=False, json=options.json)
+        records = run(options.name, only=only_values(options.only), quiet=options.json, smoke=options.smoke)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -69,31 +73,26 @@ def main() -> int:
     return 0
 
 
-def _pairs(texts: list[str]) -> dict[str, Any]:
-    pairs = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--only expects KEY=VALUE, got '{text}'.")
-        pairs[key] = yaml.safe_load(value)
-    return pairs
-
-
-def run(name: str, *, only: dict[str, Any], quiet: bool, smoke: bool = False) -> list[dict[str, Any]]:
-    """Run the missing cells of a benchmark and return all of its records."""
+def run(name: str, *, only: dict[str, list[Any]], quiet: bool, smoke: bool = False) -> list[Record]:
+    """Run the missing cells of an experiment and return all of its records."""
     config = yaml.safe_load((HERE / "configs" / f"{name}.yaml").read_text(encoding="utf-8"))
     small = config.pop("smoke", None)
     if smoke:
         if small is None:
             raise InputError(f"{name}.yaml names no sizes for --smoke: restrict its cells with --only instead.")
-        config |= small
+        config |= {**small, "small": True}
+    if config["experiment"] not in EXPERIMENTS:
+        raise InputError(
+            f"unknown experiment '{config['experiment']}' in {name}.yaml: {nearest(config['experiment'], [*EXPERIMENTS])}"
+        )
+    module = importlib.import_module(EXPERIMENTS[config["experiment"]])
     path = HERE / "results" / f"{name}.jsonl"
     records = [] if smoke else read(path)
 
     def say(text: str) -> None:
         print(text, file=sys.stderr if quiet else sys.stdout, flush=True)
 
-    def add(made: list[dict[str, Any]]) -> None:
+    def add(made: list[Record]) -> None:
         # One write per cell: an interruption leaves whole cells only, or a last line that `read` drops.
         stamped = [{"benchmark": name, **record, "provenance": provenance()} for record in made]
         if not smoke:
@@ -102,17 +101,40 @@ def run(name: str, *, only: dict[str, Any], quiet: bool, smoke: bool = False) ->
                 file.write("".join(json.dumps(record) + "\n" for record in stamped))
         records.extend(stamped)
 
-    module, function = EXPERIMENTS.get(config["experiment"], (None, None))
-    if module is None or function is None:
-        known = nearest(config["experiment"], [*EXPERIMENTS])
-        raise InputError(f"unknown experiment '{config['experiment']}' in {name}.yaml: {known}")
-    getattr(importlib.import_module(module), function)(config, records, add, say, only)
+    run_missing(module, config, only, records, add, say)
     return records
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def run_missing(
+    module: Any,
+    config: Record,
+    only: dict[str, list[Any]],
+    records: list[Record],
+    add: Callable[[list[Record]], None],
+    say: Callable[[str], None],
+) -> None:
+    """Run every cell of an experiment that has no records with the same digest yet.
+
+    Raises:
+        InputError: There is no such cell at all.
+    """
+    cells = [cell for cell in module.cells(config) if all(cell.get(key) in wanted for key, wanted in only.items())]
+    if not cells:
+        raise InputError("no cell of this benchmark matches --only.")
+    done = {(json.dumps(r["cell"], sort_keys=True), r.get("config")) for r in records}
+    for number, cell in enumerate(cells, 1):
+        digest = module.digest(config, cell)
+        if (json.dumps(cell, sort_keys=True), digest) in done:
+            continue
+        started = time.perf_counter()
+        say(f"[{number}/{len(cells)}] {cell}")
+        add([{"cell": cell, "config": digest, **record} for record in module.run_cell(config, cell, say)])
+        say(f"    {time.perf_counter() - started:.0f} s")
+
+
+def read(path: Path) -> list[Record]:
     """The records of a results file; a last line cut off by an interruption is dropped."""
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     if path.is_file():
         lines = path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from measure import interleaved, medians
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
+from graphforget.base import content_digest
 from graphforget.datasets import load
-from graphforget.exceptions import InputError
 from graphforget.models import MODELS
 from graphforget.models.gnn import accelerate
 from graphforget.tasks import TASKS
+
+Record = dict[str, Any]
+RATIOS = {  # ratio -> (ours, theirs)
+    "epoch": ("graphforget", "pyg"),
+    "our_loop": ("graphforget", "pyg_in_our_loop"),
+    "encoder": ("graphforget_encoder", "pyg_encoder"),
+    "accelerated_loop": ("accelerated", "pyg_in_our_loop"),
+    "accelerated_encoder": ("accelerated_encoder", "pyg_encoder"),
+    "node_epoch": ("graphforget_nodes", "pyg_nodes"),
+}
 
 
 class PyGGCN(nn.Module):
@@ -32,18 +41,20 @@ class PyGGCN(nn.Module):
         return self.second(self.first(x, edge_index).relu(), edge_index)
 
 
-def run_speed(
-    config: dict[str, Any],
-    records: list[dict[str, Any]],
-    add: Callable[[list[dict[str, Any]]], None],
-    say: Callable[[str], None],
-    only: dict[str, Any],
-) -> None:
+def cells(config: Record) -> list[Record]:
+    """There is one."""
+    return [{key: config[key] for key in ("dataset", "hidden_channels", "out_channels")}]
+
+
+def digest(config: Record, cell: Record) -> str:
+    """What the record depends on besides the cell."""
+    return content_digest(config["threads"], config["repeats"])[:12]
+
+
+def run_cell(config: Record, cell: Record, say: Callable[[str], None]) -> list[Record]:
     """Time one epoch of each in turn; a record with the medians and their ratio."""
-    if only:
-        raise InputError("training_speed is one cell: leave --only out.")
     torch.set_num_threads(config["threads"])
-    data = load(config["dataset"]["name"], task="link_prediction", seed=0)
+    data = load(config["dataset"], task="link_prediction", seed=0)
     sizes = (data.x.size(1), config["hidden_channels"], config["out_channels"])
     steps = {
         "graphforget": _epoch(MODELS["gcn"](*sizes), data),
@@ -54,36 +65,20 @@ def run_speed(
         "pyg_encoder": _encoder(PyGGCN(*sizes), data),
         "accelerated_encoder": _encoder(accelerate(PyGGCN(*sizes), data), data),
     }
-    nodes = load(config["dataset"]["name"], task="node_classification", seed=0)
+    nodes = load(config["dataset"], task="node_classification", seed=0)
     classes = (nodes.x.size(1), config["hidden_channels"], nodes.num_classes)
     steps |= {
         "graphforget_nodes": _epoch(MODELS["gcn"](*classes), nodes, "node_classification"),
         "pyg_nodes": _pyg_node_epoch(PyGGCN(*classes), nodes),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(2):
-        for step in steps.values():
-            step()
-    for _ in range(config["repeats"]):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            seconds[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ratios = {
-        "epoch": medians["pyg"] / medians["graphforget"],
-        "our_loop": medians["pyg_in_our_loop"] / medians["graphforget"],
-        "encoder": medians["pyg_encoder"] / medians["graphforget_encoder"],
-        "accelerated_loop": medians["pyg_in_our_loop"] / medians["accelerated"],
-        "accelerated_encoder": medians["pyg_encoder"] / medians["accelerated_encoder"],
-        "node_epoch": medians["pyg_nodes"] / medians["graphforget_nodes"],
-    }
-    cell = {"dataset": config["dataset"]["name"], "sizes": list(sizes), "node_sizes": list(classes)}
-    add([{"cell": cell, "median_seconds": medians, "ratio": ratios, "repeats": config["repeats"]}])
+    found = medians(interleaved(steps, config["repeats"], warmups=2))
+    ratios = {name: found[theirs] / found[ours] for name, (ours, theirs) in RATIOS.items()}
     say(
         f"link epoch (with decoder and optimiser) {ratios['epoch']:.1f} times faster, its encoder alone {ratios['encoder']:.1f} "
         f"times; node epoch {ratios['node_epoch']:.1f} times"
     )
+    shape = {"sizes": list(sizes), "node_sizes": list(classes)}
+    return [{**shape, "median_seconds": found, "ratio": ratios, "repeats": config["repeats"]}]
 
 
 def _epoch(model: nn.Module, data: Any, task_name: str = "link_prediction") -> Callable[[], None]:

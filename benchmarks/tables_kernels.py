@@ -1,11 +1,13 @@
-"""Tables and figures of the kernels' benchmark."""
+"""Tables of the kernels' benchmark, and its figure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from markdown_table import latest, markdown, origin
+from figures import new_axes, save
+from tables import FIGURES, latest, origin, pivot, rows
 
 Record = dict[str, Any]
 _OPS = {
@@ -16,29 +18,32 @@ _OPS = {
 }
 
 
-def tables(records: list[Record]) -> dict[str, str]:
+def parts(records: list[Record]) -> dict[str, str]:
     """Markdown by part; a part without records is left out."""
-    by_op: dict[str, list[Record]] = {}
+    of: dict[str, list[Record]] = {}
     for record in latest(records):
-        by_op.setdefault(record["cell"]["op"], []).append(record)
-    parts = {}
-    if "spmm" in by_op:
-        parts["spmm"] = markdown(_spmm(by_op["spmm"]))
-        parts["roofline"] = (
-            markdown(_roofline(by_op["spmm"]))
-            + "\n\n![Seconds of a forward and backward against width](FIGURES/kernels_roofline.svg)"
-        )
-    if any(op in by_op for op in _OPS):
-        parts["operations"] = markdown(_operations([r for op in _OPS for r in by_op.get(op, [])]))
-    for op, lines in {"reorder": _reorder, "spmm_rows": _rows, "masked_spmm": _masked, "edit": _edit}.items():
-        if op in by_op:
-            parts[op] = markdown(lines(by_op[op]))
+        of.setdefault("operations" if record["cell"]["op"] in _OPS else record["cell"]["op"], []).append(record)
+    lines = {op: [line for r in some for line in _lines(r)] for op, some in of.items()}
+    compared = sorted(lines.get("operations", []), key=lambda line: [*_OPS].index(line.pop("op")))
+    found = {"operations": rows({key: line[key] for key in line if key not in ("d", "graph")} for line in compared)}
+    if "spmm" in of:
+        found["spmm"] = pivot(lines["spmm"], ["path"], "d", ["ms", "speed-up", "extra MB"], "{1}, d = {0}")
+        image = f"![Seconds of a forward and backward against width]({FIGURES}/kernels_roofline.svg)"
+        found["roofline"] = f"{rows(map(_roofline, of['spmm']))}\n\n{image}"
+    if "reorder" in of:
+        orders = ["ms", "speed-up", "s to find"]
+        found["reorder"] = pivot(lines["reorder"], ["graph", "d", "as it came, ms"], "path", orders, "{0}, {1}")
+    for op, share in (("spmm_rows", "share of rows"), ("masked_spmm", "share of entries kept")):
+        if op in of:
+            last = of[op][-1]
+            shares = [{share: f"{100 * float(p):g} %", **_of_whole(last, p)} for p in last["median_seconds"] if p != "spmm"]
+            whole = f"The whole product: {_ms(last['median_seconds']['spmm'])} ms, d = {last['cell']['width']}."
+            found[op] = f"{rows(shares)}\n\n{whole}"
+    if "edit" in of:
+        found["edit"] = rows(line for r in of["edit"] for line in _edit(r))
     one = next((r for r in records if "graph" not in r["cell"]), records[0])
-    parts["origin"] = (
-        f"{one['nodes']:,} nodes, {one['entries']:,} entries with self-loops; medians of {one['repeats']} interleaved repeats. "
-        + origin(records)
-    )
-    return parts
+    size = f"{one['nodes']:,} nodes, {one['entries']:,} entries with self-loops; medians of {one['repeats']} interleaved repeats."
+    return {name: text for name, text in found.items() if text} | {"origin": f"{size} {origin(records)}"}
 
 
 def _ms(seconds: float) -> str:
@@ -49,94 +54,54 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
-def _spmm(records: list[Record]) -> list[list[str]]:
-    head = [f"{what}, d = {r['cell']['width']}" for r in records for what in ("ms", "speed-up", "extra MB")]
-    lines = [["path", *head]]
-    for path in records[0]["median_seconds"]:
-        line = [f"**{path}**" if path == "graphforget" else path]
-        for r in records:
-            line += [_ms(r["median_seconds"][path]), f"{r['ratio'][path]:.1f}x", f"{r['extra_mb'][path]:,.0f}"]
-        lines.append(line)
-    return lines
+def _lines(r: Record) -> Iterator[Record]:
+    """A line per path of a cell; of an order of nodes beside the order as it came."""
+    cell, seconds = r["cell"], r["median_seconds"]
+    for path, taken in seconds.items():
+        line = {
+            "path": f"**{path}**" if path == "graphforget" and cell["op"] == "spmm" else path,
+            "d": str(cell.get("width", "")),
+        }
+        if cell["op"] in _OPS:
+            line = {"op": cell["op"], "operation, forward and backward": _OPS[cell["op"]].format(**cell), **line}
+        line |= {"graph": cell.get("graph", "power law").replace("_", " "), "ms": _ms(taken)}
+        if "once_seconds" in r and path in r["once_seconds"]:
+            came = seconds["as it came"]
+            line |= {
+                "as it came, ms": _ms(came),
+                "speed-up": f"{came / taken:.2f}x",
+                "s to find": f"{r['once_seconds'][path]:.2f}",
+            }
+        elif "ratio" in r:
+            line |= {"speed-up": f"{r['ratio'][path]:.1f}x", "extra MB": f"{r['extra_mb'][path]:,.0f}"}
+        if "once_seconds" not in r or path in r["once_seconds"]:
+            yield line
 
 
-def _roofline(records: list[Record]) -> list[list[str]]:
-    lines = [
-        [
-            "d",
-            "graphforget, ms",
-            "copy, GB/s",
-            "every entry read: GB",
-            "of copy bandwidth",
-            "perfect reuse: GB",
-            "of copy bandwidth",
-        ]
-    ]
-    for r in records:
-        seconds = r["median_seconds"]["graphforget"]
-        line = [str(r["cell"]["width"]), _ms(seconds), f"{r['copy_gb_per_s']:.1f}"]
-        for bound in ("gather", "compulsory"):
-            moved = r["bytes"][bound] / 1e9
-            line += [f"{moved:.2f}", _percent(moved / seconds / r["copy_gb_per_s"])]
-        lines.append(line)
-    return lines
+def _roofline(r: Record) -> Record:
+    seconds, copy = r["median_seconds"]["graphforget"], r["copy_gb_per_s"]
+    line = {"d": str(r["cell"]["width"]), "graphforget, ms": _ms(seconds), "copy, GB/s": f"{copy:.1f}"}
+    for bound, what in (("gather", "every entry read"), ("compulsory", "perfect reuse")):
+        moved = r["bytes"][bound] / 1e9
+        line |= {f"{what}: GB": f"{moved:.2f}", f"{what}: of copy bandwidth": _percent(moved / seconds / copy)}
+    return line
 
 
-def _operations(records: list[Record]) -> list[list[str]]:
-    lines = [["operation, forward and backward", "path", "ms", "speed-up", "extra MB"]]
-    for r in records:
-        for path, seconds in r["median_seconds"].items():
-            name = _OPS[r["cell"]["op"]].format(**r["cell"])
-            lines.append([name, path, _ms(seconds), f"{r['ratio'][path]:.1f}x", f"{r['extra_mb'][path]:,.0f}"])
-    return lines
+def _of_whole(r: Record, share: str) -> Record:
+    entries = {"share of entries": _percent(r["entry_share"][share])} if "entry_share" in r else {}
+    seconds = r["median_seconds"]
+    return entries | {"ms": _ms(seconds[share]), "of the whole product": _percent(seconds[share] / seconds["spmm"])}
 
 
-def _reorder(records: list[Record]) -> list[list[str]]:
-    came, *found = records[0]["median_seconds"]
-    head = [f"{o}, {what}" for o in found for what in ("ms", "speed-up", "s to find")]
-    lines = [["graph", "d", f"{came}, ms", *head]]
-    for r in records:
-        seconds = r["median_seconds"]
-        line = [r["cell"].get("graph", "power law").replace("_", " "), str(r["cell"]["width"]), _ms(seconds[came])]
-        for o in found:
-            line += [_ms(seconds[o]), f"{seconds[came] / seconds[o]:.2f}x", f"{r['once_seconds'][o]:.2f}"]
-        lines.append(line)
-    return lines
-
-
-def _rows(records: list[Record]) -> list[list[str]]:
-    lines = [["share of rows", "share of entries", "ms", "of the whole product"]]
-    (r,) = records[-1:]
-    whole = r["median_seconds"]["spmm"]
-    for share, entries in r["entry_share"].items():
-        seconds = r["median_seconds"][share]
-        lines.append([f"{100 * float(share):g} %", _percent(entries), _ms(seconds), _percent(seconds / whole)])
-    return [*lines, ["", f"The whole product: {_ms(whole)} ms, d = {r['cell']['width']}"]]
-
-
-def _masked(records: list[Record]) -> list[list[str]]:
-    lines = [["share of entries kept", "ms", "of the whole product"]]
-    (r,) = records[-1:]
-    whole = r["median_seconds"]["spmm"]
-    for share, seconds in r["median_seconds"].items():
-        if share != "spmm":
-            lines.append([f"{100 * float(share):g} %", _ms(seconds), _percent(seconds / whole)])
-    return [*lines, ["", f"The whole product: {_ms(whole)} ms, d = {r['cell']['width']}"]]
-
-
-def _edit(records: list[Record]) -> list[list[str]]:
-    lines = [["edges dropped", "then", "edit, ms", "fresh build, ms", "ratio"]]
-    for r in records:
-        for what, then in (("rows of the ends read", "rows of their ends read"), ("normalised", "normalised and transposed")):
-            edit, fresh = (r["median_seconds"][f"{how}, {what}"] for how in ("edit", "build"))
-            lines.append([f"{r['cell']['size']:,}", then, _ms(edit), _ms(fresh), f"{fresh / edit:,.1f}x"])
-    return lines
+def _edit(r: Record) -> Iterator[Record]:
+    for what, then in (("rows of the ends read", "rows of their ends read"), ("normalised", "normalised and transposed")):
+        edit, fresh = (r["median_seconds"][f"{how}, {what}"] for how in ("edit", "build"))
+        line = {"edges dropped": f"{r['cell']['size']:,}", "then": then, "edit, ms": _ms(edit), "fresh build, ms": _ms(fresh)}
+        yield line | {"ratio": f"{fresh / edit:,.1f}x"}
 
 
 def draw(records: list[Record], folder: Path) -> None:
     """Milliseconds against width, with the two bounds at copy bandwidth."""
-    from figures import new_axes, save
-
     spmm = sorted((r for r in latest(records) if r["cell"]["op"] == "spmm"), key=lambda r: r["cell"]["width"])
     if not spmm:
         return
@@ -146,10 +111,8 @@ def draw(records: list[Record], folder: Path) -> None:
         strong = path == "graphforget"
         values = [r["median_seconds"][path] * 1e3 for r in spmm]
         axes.plot(widths, values, marker="o", linewidth=2.5 if strong else 1, zorder=3 if strong else 2, label=path)
-    for bound, style, text in (
-        ("gather", "--", "bound: a row read for every entry"),
-        ("compulsory", ":", "bound: every row read once"),
-    ):
+    bounds = {"gather": ("--", "bound: a row read for every entry"), "compulsory": (":", "bound: every row read once")}
+    for bound, (style, text) in bounds.items():
         values = [r["bytes"][bound] / r["copy_gb_per_s"] / 1e6 for r in spmm]
         axes.plot(widths, values, color="black", linestyle=style, linewidth=1, label=text)
     axes.set_xticks(widths, [str(w) for w in widths])

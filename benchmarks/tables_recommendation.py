@@ -1,262 +1,138 @@
-"""Tables of recommender experiments: backbones, every method beside the same golds, quartiles, MMRecUn's Pareto front."""
+"""Tables of recommenders that no grid makes: backbones, quartiles, sequences of requests, MMRecUn's Pareto front."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from typing import Any
 
-from markdown_table import latest, markdown
+import pandas
+from tables import latest, pivot, rows
+
+from graphforget.sweeps.frames import question, question_tables
+from graphforget.sweeps.records import present
+from graphforget.sweeps.tables import markdown, text_table
 
 Record = dict[str, Any]
-Axes = tuple[float, float, float, float]  # |gap| of membership, 1 - neighbourhood overlap, -retained recall, CPU seconds
-
-_ORDER = {"original": 0, "unlink": 1, "unlearned": 2, "gold": 3, "floor": 4}
+GAPS = {"gap held out": "gap_same_item_auc/deleted", "gap matched": "gap_same_item_auc_matched/deleted"}
+OTHERS = {"neighbours": "neighbourhood_overlap/forgotten items", "recall@20": "recall@20/test", "CPU s": "cpu_seconds/all"}
+MAIN = GAPS | OTHERS
+QUARTILES = {
+    f"{what} Q{q}": f"recall@20/test, {what} Q{q}" for what in ("users' activity", "items' popularity") for q in range(1, 5)
+}
+_BACKBONES = {
+    "recall@20": "recall@20/test",
+    "ndcg@20": "ndcg@20/test",
+    "recall@10": "recall@10/test",
+    "validation": "recall@20/val",
+}
 _CONTROLS = {"identity", "unlink", "mask", "retrain"}  # what the comparison with MMRecUn's grid leaves out
-_COLUMNS: list[tuple[str, tuple[str, ...], str]] = [  # head, figures of which the first one there is shown, format
-    ("recall@20", ("recall@20/test",), ".4f"),
-    ("forget recall", ("forget_recall@20/deleted",), ".3f"),
-    ("exposure", ("exposure@20/deleted",), ".4f"),
-    ("AUC held out", ("same_item_auc/deleted", "same_user_auc/deleted"), ".3f"),
-    ("AUC matched", ("same_item_auc_matched/deleted", "same_user_auc_matched/deleted"), ".3f"),
-    ("AUC random", ("same_item_auc_random/deleted", "same_user_auc_random/deleted"), ".3f"),
-    ("gap held out", ("gap_same_item_auc/deleted", "gap_same_user_auc/deleted"), "+.2f"),
-    ("gap matched", ("gap_same_item_auc_matched/deleted", "gap_same_user_auc_matched/deleted"), "+.2f"),
-    ("neighbours", ("neighbourhood_overlap/forgotten items", "neighbourhood_overlap/forgotten users"), ".3f"),
-    ("lists", ("jaccard@20/lists",), ".3f"),
-    ("CPU s", ("cpu_seconds/all",), ".1f"),
-]
-_SHORT = ("model", "gap held out", "gap matched", "neighbours", "recall@20", "CPU s", "faster than gold", "verdict")
-_GAPS, _OVERLAP, _RECALL, _CPU = (_COLUMNS[6][1], _COLUMNS[7][1]), _COLUMNS[8][1], _COLUMNS[0][1], _COLUMNS[10][1]
 
 
-def tables(records: list[Record]) -> dict[str, str]:
-    """Markdown by part, those that have been run.
-
-    ``main`` (the first request in short), ``backbones``, ``methods``, ``quartiles``, ``sequence`` and ``front``.
-    """
-    by_part: dict[str, list[Record]] = {}
-    for record in current(records):
-        by_part.setdefault(record["cell"]["part"], []).append(record)
-    methods, grid = by_part.get("methods", []), by_part.get("grid", [])
-    parts = {
-        "main": markdown(summary_table(methods)) if methods else "",
-        "backbones": backbones(by_part.get("quality", [])),
-        "methods": _titled(methods, method_table),
-        "quartiles": _titled(methods, quartile_table),
-        "sequence": drift_table(by_part.get("sequence", [])),
-        "front": "\n\n".join(_titled(mine, lambda one: front_table(one, methods), note) for note, mine in blocks(grid).items()),
-    }
-    return {name: text for name, text in parts.items() if text}
-
-
-def current(records: list[Record]) -> list[Record]:
-    """The records of the last configuration of every backbone, request and sequence, over all of its seeds.
-
-    A changed model, method or dataset is run anew and its old records stay in the file: means over both would be of neither.
-    """
-    last = {_subject(record["cell"]): record["config"] for record in records}
-    return [record for record in records if record["config"] == last[_subject(record["cell"])]]
-
-
-def _subject(cell: Record) -> str:
-    return repr([cell.get(key) for key in ("part", "dataset", "model", "target", "where", "size", "value", "method")])
-
-
-def setting(cell: Record) -> str:
-    """A request without its seed, as text."""
-    what = f"{cell['size'] * 100:g} % of {cell['target']}s" if cell["where"] == "random" else f"{cell['where']} {cell['value']}"
-    return f"{cell['dataset']}, {cell['model']}, {what}"
-
-
-def _titled(records: list[Record], make: Callable[[list[Record]], list[list[str]]], note: str = "") -> str:
-    groups: dict[str, list[Record]] = {}
+def parts(records: list[Record]) -> dict[str, str]:
+    """``main`` (the first request in short), ``quartiles``, ``backbones``, ``sequence``, ``front``; those that have been run."""
+    of: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(setting(record["cell"]), []).append(record)
-    made = [(title, make(group)) for title, group in groups.items()]
-    return "\n\n".join(f"**{title}{note}**\n\n{markdown(lines)}" for title, lines in made if len(lines) > 1)
+        of.setdefault(record["cell"].get("part", "methods"), []).append(record)
+    methods, found = present(of.get("methods", [])), {}
+    if any(GAPS["gap held out"] in record.get("figures", {}) for record in methods):
+        found["main"] = markdown(text_table(next(iter(question_tables(methods, MAIN, [*GAPS.values()]).values()))))
+        texts = {title: text_table(table) for title, table in question_tables(methods, QUARTILES, [*GAPS.values()]).items()}
+        found["quartiles"] = "\n\n".join(f"**{t}**\n\n{markdown(table.iloc[:, :-2])}" for t, table in texts.items())
+    if quality := latest(of.get("quality", [])):
+        found["backbones"] = rows(backbones(quality))
+    if chains := latest(of.get("sequence", [])):
+        found["sequence"] = pivot(drifts(chains), ["data", "model", "figure", "method", "CPU s per request"], "after", ["value"])
+    grid = [record for record in of.get("grid", []) if record["config"] == of["grid"][-1]["config"]]
+    if grid:
+        found["front"] = "\n\n".join(f"**{on}**\n\n{front(some, methods)}" for on, some in blocks(grid).items())
+    return found
 
 
-# ---- backbones ----------------------------------------------------------------------------------------------------
-def backbones(records: list[Record]) -> str:
-    """Test figures of the originals, mean and standard deviation over seeds; settings were chosen by validation."""
-    if not records:
-        return ""
-    lines = [["data", "model", "recall@20", "ndcg@20", "recall@10", "validation", "epochs", "CPU s", "seeds"]]
+def _mean(values: list[float], form: str) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    return format(sum(known) / len(known), form) if known else ""
+
+
+def backbones(records: list[Record]) -> Iterator[Record]:
+    """Test figures of the originals, means over seeds; settings were chosen by validation."""
     groups: dict[tuple[str, str], list[Record]] = {}
-    for record in latest(records):
+    for record in records:
         groups.setdefault((record["cell"]["dataset"], record["cell"]["model"]), []).append(record)
     for (data, model), mine in groups.items():
-        names = ("recall@20/test", "ndcg@20/test", "recall@10/test", "recall@20/val")
-        figures = [_spread([r["figures"][name] for r in mine if name in r["figures"]], ".4f") for name in names]
-        costs = [_spread([r[name] for r in mine], ".0f", spread=False) for name in ("epochs", "cpu_seconds")]
-        lines.append([data, model, *figures, *costs, str(len(mine))])
-    return markdown(lines)
+        figures = {head: _mean([r["figures"].get(name, math.nan) for r in mine], ".4f") for head, name in _BACKBONES.items()}
+        costs = {head: _mean([r[name] for r in mine], ".0f") for head, name in (("epochs", "epochs"), ("CPU s", "cpu_seconds"))}
+        yield {"data": data, "model": model, **figures, **costs, "seeds": str(len(mine))}
 
 
-# ---- methods ------------------------------------------------------------------------------------------------------
-def method_table(group: list[Record]) -> list[list[str]]:
-    """Every method's mean and standard deviation over seeds, golds and their floor below."""
-    lines = [["model", *(head for head, _, _ in _COLUMNS), "faster than gold", "verdict"]]
-    for role, label in _lines(group):
-        mine = [r for r in group if r.get("role") == role and r["label"] == label]
-        cells = [_spread(_values(mine, names), kind, spread=names is not _CPU) for _, names, kind in _COLUMNS]
-        name = label if role == "unlearned" else f"*{label}*"
-        lines.append([name, *cells, _speed(mine) if role == "unlearned" else "", _verdicts(mine)])
-    facts = [r for r in group if "gold_cpu_seconds" in r]
-    seeds = {r["cell"]["seed"] for r in group}
-    gold = sum(r["gold_cpu_seconds"] for r in facts) / max(len(facts), 1)
-    gone = sorted({r["removed"] for r in facts})
-    refused = sorted({f"`{r['label']}` ({'; '.join(r['refused'])})" for r in group if "refused" in r})
-    note = f"{len(seeds)} seed{'s' * (len(seeds) != 1)}, {' or '.join(f'{n:,}' for n in gone)} training interactions deleted; "
-    note += f"a gold takes {gold:.1f} CPU s on average" + (f"; refused: {', '.join(refused)}" if refused else "")
-    return [*lines, ["", note]]
-
-
-def summary_table(methods: list[Record]) -> list[list[str]]:
-    """The columns that decide, for the first request: gaps, neighbourhood, quality, cost, verdicts."""
-    first = [r for r in methods if setting(r["cell"]) == setting(methods[0]["cell"])]
-    whole = method_table(first)
-    wanted = [whole[0].index(head) for head in _SHORT]
-    return [[line[i] for i in wanted] for line in whole if len(line) == len(whole[0])]
-
-
-def quartile_table(group: list[Record]) -> list[list[str]]:
-    """Retained recall@20 by quartile of the users' activity and of the items' popularity, 1 being the least."""
-    kinds = [("users' activity", "activity"), ("items' popularity", "popularity")]
-    names = [(f"{short} Q{q}", f"recall@20/test, {kind} Q{q}") for kind, short in kinds for q in range(1, 5)]
-    lines = [["model", *(head for head, _ in names)]]
-    for role, label in _lines(group):
-        mine = [r for r in group if r.get("role") == role and r["label"] == label]
-        cells = [_spread(_values(mine, (name,)), ".4f", spread=False) for _, name in names]
-        if any(cells):
-            lines.append([label if role == "unlearned" else f"*{label}*", *cells])
-    return lines
-
-
-def _lines(group: list[Record]) -> list[tuple[str, str]]:
-    found = {(r["role"], r["label"]) for r in group if "role" in r}
-    return sorted(found, key=lambda key: (_ORDER.get(key[0], 9), key[1]))
-
-
-def _values(mine: Iterable[Record], names: tuple[str, ...]) -> list[float]:
-    """The first of the named figures that a record has, of every record that has one."""
-    found = (next((r["figures"][name] for name in names if name in r["figures"]), math.nan) for r in mine)
-    return [value for value in found if not math.isnan(value)]
-
-
-def _spread(values: list[float], kind: str, *, spread: bool = True) -> str:
-    if not values:
-        return ""
-    mean = sum(values) / len(values)
-    text = format(mean, kind)
-    if spread and len(values) > 1:
-        text += f" ± {math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1)):{kind.lstrip('+')}}"
-    return text
-
-
-def _speed(mine: list[Record]) -> str:
-    ratios = [r["gold_cpu_seconds"] / cpu for r in mine if (cpu := r["figures"].get("cpu_seconds/all", 0.0)) > 0]
-    ratio = sum(ratios) / len(ratios) if ratios else 0.0
-    return "" if not ratios else f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
-
-
-def _verdicts(mine: list[Record]) -> str:
-    labels = [r["verdict"] for r in mine if "verdict" in r]
-    return ", ".join(f"{labels.count(v)} {v}" for v in ("sufficient", "inconclusive", "insufficient") if v in labels)
-
-
-# ---- sequences ----------------------------------------------------------------------------------------------------
-def drift_table(records: list[Record]) -> str:
-    """Figures after some of the requests, means over seeds; in brackets the golds' mean and in how many seeds it is inside."""
-    if not records:
-        return ""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in latest(records):
-        cell = record["cell"]
-        for metric in dict.fromkeys(point["metric"] for point in record["points"]):
-            groups.setdefault((cell["dataset"], cell["model"], metric, cell["method"]), []).append(record)
-    numbers = sorted({point["request"] for record in records for point in record["points"]})
-    lines = [["data", "model", "figure", "method", *(f"after {number}" for number in numbers), "CPU s per request"]]
-    for key, mine in sorted(groups.items()):
-        cells = []
-        for number in numbers:
-            points = [p for r in mine for p in r["points"] if (p["request"], p["metric"]) == (number, key[2])]
-            value, gold = (sum(p[name] for p in points) / len(points) for name in ("value", "gold"))
-            cells.append(f"{value:.4f} ({gold:.4f}, {sum(p['inside'] for p in points)}/{len(points)})")
-        cost = [sum(r["cpu_seconds"]) / len(r["cpu_seconds"]) for r in mine]
-        lines.append([*key, *cells, f"{sum(cost) / len(cost):.1f}"])
-    return markdown(lines)
+def drifts(records: list[Record]) -> Iterator[Record]:
+    """Figures after some of the requests; in brackets the golds' mean and whether the figure lies in their range."""
+    ordered = sorted(
+        ((p["metric"], r["cell"]["method"], p["request"], r, p) for r in records for p in r["points"]), key=lambda x: x[:3]
+    )
+    for metric, method, number, record, point in ordered:
+        line = {"data": record["cell"]["dataset"], "model": record["cell"]["model"], "figure": metric, "method": method}
+        value = f"{point['value']:.4f} ({point['gold']:.4f}, {'inside' if point['inside'] else 'outside'})"
+        yield line | {"CPU s per request": _mean(record["cpu_seconds"], ".1f"), "after": f"after {number}", "value": value}
 
 
 # ---- MMRecUn's grid -----------------------------------------------------------------------------------------------
 def blocks(grid: list[Record]) -> dict[str, list[Record]]:
-    """The grid by the seeds that its settings were measured on, e.g. ``", seeds 1, 2, 3"``: a front compares like with like.
+    """The grid by the seeds that its settings were measured on: a front compares like with like.
 
     A block of fewer seeds holds the other settings too, on those seeds.
     """
     seeds: dict[str, set[int]] = {}
     for record in grid:
-        seeds.setdefault(_place(record), set()).add(record["cell"]["seed"])
+        seeds.setdefault(str(record["point"]), set()).add(record["cell"]["seed"])
     found = {}
     for some in sorted({tuple(sorted(one)) for one in seeds.values()}, key=lambda one: (-len(one), one)):
-        name = f", seed{'s' * (len(some) > 1)} {', '.join(map(str, some))}"
-        found[name] = [r for r in grid if r["cell"]["seed"] in some and seeds[_place(r)] >= set(some)]
+        name = f"seed{'s' * (len(some) > 1)} {', '.join(map(str, some))}"
+        found[name] = [r for r in grid if r["cell"]["seed"] in some and seeds[str(r["point"])] >= set(some)]
     return found
 
 
-def _place(record: Record) -> str:
-    return repr((setting(record["cell"]), sorted(record["point"].items())))
+def axes(records: list[Record], by: list[str]) -> pandas.DataFrame:
+    """What is compared, the less the better: the larger |gap|, 1 - neighbours, -recall@20, CPU s; means over seeds."""
+    lines = [{**r.get("point", {}), "label": r["label"], **{h: r["figures"].get(f) for h, f in MAIN.items()}} for r in records]
+    frame = pandas.DataFrame(lines, columns=[*by, *MAIN]).astype(dict.fromkeys(MAIN, float))
+    frame[[*GAPS]] = frame[[*GAPS]].abs()
+    means = frame.groupby(by, sort=False).mean().dropna()
+    far, recall = 1 - means["neighbours"], -means["recall@20"]
+    return pandas.DataFrame({"gap": means[[*GAPS]].max(axis=1), "far": far, "recall": recall, "cpu": means["CPU s"]})
 
 
-def _same_request(methods: list[Record], grid: list[Record]) -> list[Record]:
-    """What other methods reached on the grid's request and seeds."""
-    seeds = {r["cell"]["seed"] for r in grid}
-    mine = [r for r in methods if setting(r["cell"]) == setting(grid[0]["cell"]) and r["cell"]["seed"] in seeds]
-    return [r for r in mine if r.get("role") == "unlearned"]
+def beaten(one: Any, by: pandas.DataFrame) -> list[Any]:
+    """Who dominates: is at least as good on every axis and better on one."""
+    return list(by.index[(by <= one).all(axis=1) & (by < one).any(axis=1)])
 
 
-def axes(mine: list[Record]) -> Axes | None:
-    """What is compared, the less the better on every axis: means over seeds; None where a figure is missing.
-
-    The gap is the larger of the two that are judged: against held-out pairs and against matched users.
-    """
-    gaps = [[abs(v) for v in _values(mine, names)] for names in _GAPS]
-    others = [_values(mine, names) for names in (_OVERLAP, _RECALL, _CPU)]
-    if not all((*gaps, *others)):
-        return None
-    overlap, recall, cpu = (sum(values) / len(values) for values in others)
-    return max(sum(values) / len(values) for values in gaps), 1 - overlap, -recall, cpu
-
-
-def dominates(one: Axes, other: Axes) -> bool:
-    """At least as good on every axis and better on one."""
-    return all(a <= b for a, b in zip(one, other, strict=True)) and one != other
-
-
-def front_table(grid: list[Record], methods: list[Record]) -> list[list[str]]:
+def front(grid: list[Record], methods: list[Record]) -> str:
     """Settings of MMRecUn that no other one dominates, by gap, and the methods (on its request and seeds) that dominate each."""
-    methods = _same_request(methods, grid)
-    points: dict[tuple[Any, ...], list[Record]] = {}
-    for record in grid:
-        points.setdefault(tuple(record["point"].items()), []).append(record)
-    placed = {point: found for point, mine in points.items() if (found := axes(mine)) is not None}
-    named = {label: axes([r for r in methods if r["label"] == label]) for label in {r["label"] for r in methods} - _CONTROLS}
-    rivals = {label: found for label, found in sorted(named.items()) if found is not None}
-    front = [point for point, one in placed.items() if not any(dominates(other, one) for other in placed.values())]
-    lines = [["graph", "alpha", "lr", "epochs", "larger gap", "neighbours", "recall@20", "CPU s", "dominated by"]]
-    for point in sorted(front, key=lambda point: placed[point]):
-        by = [label for label, found in rivals.items() if dominates(found, placed[point])]
-        where = dict(point)
-        lines.append([*(str(where[key]) for key in ("graph", "alpha", "lr", "epochs")), *_axes(placed[point]), ", ".join(by)])
-    for label, found in rivals.items():
-        under = sum(dominates(one, found) for one in placed.values())
-        over = sum(dominates(found, one) for one in placed.values())
-        note = f"dominates {over} of {len(placed)} settings, is dominated by {under}"
-        worse = [other for other, at in rivals.items() if dominates(at, found)]
-        lines.append([f"`{label}`", "", "", "", *_axes(found), note + (f" and {', '.join(worse)}" if worse else "")])
-    return [*lines, ["", f"{len(front)} of {len(placed)} settings are on the front"]]
+    seeds = {record["cell"]["seed"] for record in grid}
+    asked = question(present([grid[0] | {"cell": grid[0]["cell"] | {"part": "methods"}}])[0])
+    same = [r for r in methods if question(r) == asked and r["cell"]["seed"] in seeds and r["role"] == "unlearned"]
+    rivals = axes([r for r in same if r["label"] not in _CONTROLS], ["label"]).sort_index()
+    heads = ["graph", "alpha", "lr", "epochs"]
+    placed = axes(grid, heads)
+    best = placed.loc[[at for at, one in placed.iterrows() if not beaten(one, placed)]].sort_values([*placed])
+    lines = []
+    for at, one in best.iterrows():
+        lines.append(dict(zip(heads, map(str, at), strict=True)) | _shown(one) | {"dominated by": ", ".join(beaten(one, rivals))})
+    for label, one in rivals.iterrows():
+        under, worse = len(beaten(one, placed)), beaten(one, rivals)
+        over = sum(label in beaten(other, rivals) for _, other in placed.iterrows())
+        note = f"dominates {over} of {len(placed)} settings, is dominated by {under}" + (
+            f" and {', '.join(worse)}" if worse else ""
+        )
+        lines.append(dict.fromkeys(heads, "") | {"graph": f"`{label}`"} | _shown(one) | {"dominated by": note})
+    return f"{rows(lines)}\n\n{len(best)} of {len(placed)} settings are on the front."
 
 
-def _axes(one: Axes) -> list[str]:
-    return [f"{one[0]:.2f}", f"{1 - one[1]:.3f}", f"{-one[2]:.4f}", f"{one[3]:.1f}"]
+def _shown(one: Any) -> Record:
+    return {
+        "larger gap": f"{one.gap:.2f}",
+        "neighbours": f"{1 - one.far:.3f}",
+        "recall@20": f"{-one.recall:.4f}",
+        "CPU s": f"{one.cpu:.1f}",
+    }

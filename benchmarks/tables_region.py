@@ -5,36 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from markdown_table import latest, markdown, origin
+from figures import new_axes, save
+from tables import FIGURES, latest, origin, pivot, rows
 
 Record = dict[str, Any]
+Judged = list[tuple[Record, Record]]  # a regional version and the full one that stands beside it
+SHARE = "region's share of entries"
 FACTOR, SECONDS, MEGABYTES = 1.2, 0.02, 20.0  # bound = FACTOR x share x full + one of the allowances
 
 
-def tables(records: list[Record]) -> dict[str, str]:
+def parts(records: list[Record]) -> dict[str, str]:
     """Markdown by part; a part without records is left out."""
     records = latest(records)
     full = [r for r in records if r["cell"]["scope"] == "full"]
-    region = [r for r in records if r["cell"]["scope"] == "region" and "fanout" not in r["cell"]]
-    limited = [r for r in records if "fanout" in r["cell"]]
-    parts = {}
-    if full:
-        parts["full"] = markdown(_full(full))
-    judged = [(r, base) for r in region if (base := full_of(full, r["cell"])) is not None]
-    if judged:
-        parts["summary"] = markdown(_summary(judged))
-        for graph in dict.fromkeys(r["cell"]["graph"] for r, _ in judged):
-            mine = [(r, base) for r, base in judged if r["cell"]["graph"] == graph]
-            parts[f"{graph} time"] = f"**{graph}, seconds (bound)**\n\n" + markdown(_cells(mine, "seconds"))
-            parts[f"{graph} memory"] = f"**{graph}, extra MB (bound)**\n\n" + markdown(_cells(mine, "extra_mb"))
-        parts["figures"] = "![Time against the region's share](FIGURES/region_time.svg)\n\n" + (
-            "![Memory against the region's share](FIGURES/region_memory.svg)"
+    judged = [(r, base) for r in records if r["cell"]["scope"] == "region" and (base := full_of(full, r["cell"])) is not None]
+    exact = [(r, base) for r, base in judged if "fanout" not in r["cell"]]
+    limited = [_fanout(r, base, exact) for r, base in judged if "fanout" in r["cell"]]
+    found = {"full": rows(map(_full, full)), "fanout": rows(limited)}
+    graphs: dict[str, dict[str, Judged]] = {}
+    for r, base in exact:
+        graphs.setdefault(r["cell"]["graph"], {}).setdefault(r["cell"]["method"], []).append((r, base))
+    found["summary"] = rows(_summary(graph, method, mine) for graph, of in graphs.items() for method, mine in of.items())
+    for graph, of in graphs.items():
+        for what, name, unit in (("seconds", "time", "seconds"), ("extra_mb", "memory", "extra MB")):
+            lines = [_judged(r, base, what) | {SHARE: _read(of, r)} for mine in of.values() for r, base in mine]
+            table = pivot(lines, ["edges", SHARE], "method", [what])
+            found[f"{graph} {name}"] = f"**{graph}, {unit} (bound)**\n\n{table}"
+    if graphs:
+        images = {"Time": "time", "Memory": "memory"}
+        found["figures"] = "\n\n".join(
+            f"![{what} against the region's share]({FIGURES}/region_{name}.svg)" for what, name in images.items()
         )
-    if limited:
-        parts["fanout"] = markdown(_fanout(limited, region, full))
     sizes = {r["cell"]["graph"]: f"{r['cell']['graph']}: {r['nodes']:,} nodes, {r['entries']:,} entries" for r in records}
-    parts["origin"] = "; ".join(sizes.values()) + ". " + origin(records)
-    return parts
+    return {name: text for name, text in found.items() if text} | {"origin": f"{'; '.join(sizes.values())}. {origin(records)}"}
 
 
 def full_of(full: list[Record], cell: Record) -> Record | None:
@@ -46,89 +49,67 @@ def full_of(full: list[Record], cell: Record) -> Record | None:
 def bound(record: Record, base: Record, what: str) -> float:
     """``1.2 x share x full`` and a constant: 20 ms, or 20 MB."""
     share = 1.0 if record["region_share"] is None else record["region_share"]
-    return FACTOR * share * base[what] + (SECONDS if what == "seconds" else MEGABYTES)
+    return float(FACTOR * share * base[what] + (SECONDS if what == "seconds" else MEGABYTES))
 
 
-def _number(value: float, what: str) -> str:
-    return f"{value:.3f}" if what == "seconds" else f"{value:,.0f}"
+def _full(r: Record) -> Record:
+    line = {"graph": r["cell"]["graph"], "method": r["cell"]["method"], "edges": f"{r['cell']['size']:,}"}
+    return line | {"s": f"{r['seconds']:.2f}", "CPU s": f"{r['cpu_seconds']:.2f}", "extra MB": f"{r['extra_mb']:,.0f}"}
 
 
-def _full(full: list[Record]) -> list[list[str]]:
-    lines = [["graph", "method", "edges", "s", "CPU s", "extra MB"]]
-    for r in full:
-        cell = r["cell"]
-        lines.append(
-            [cell["graph"], cell["method"], f"{cell['size']:,}", *(f"{r[k]:.2f}" for k in ("seconds", "cpu_seconds"))]
-            + [f"{r['extra_mb']:,.0f}"]
-        )
-    return lines
-
-
-def _summary(judged: list[tuple[Record, Record]]) -> list[list[str]]:
-    lines = [
-        ["graph", "method", "cells", "time in bound", "memory in bound", "10 random edges: share of entries", "of full time"]
-    ]
-    for graph, method in dict.fromkeys((r["cell"]["graph"], r["cell"]["method"]) for r, _ in judged):
-        mine = [(r, b) for r, b in judged if (r["cell"]["graph"], r["cell"]["method"]) == (graph, method)]
-        kept = [sum(r[what] <= bound(r, b, what) for r, b in mine) for what in ("seconds", "extra_mb")]
-        ten = [(r, b) for r, b in mine if (r["cell"]["where"], r["cell"]["size"]) == ("random", 10)]
-        shares = [_share(ten[0][0]), f"{100 * ten[0][0]['seconds'] / ten[0][1]['seconds']:.2f} %"] if ten else ["", ""]
-        lines.append([graph, method, str(len(mine)), *map(str, kept), *shares])
-    return lines
+def _summary(graph: str, method: str, mine: Judged) -> Record:
+    line = {"graph": graph, "method": method, "cells": str(len(mine))}
+    for what, name in (("seconds", "time in bound"), ("extra_mb", "memory in bound")):
+        line[name] = str(sum(r[what] <= bound(r, base, what) for r, base in mine))
+    ten = next(((r, base) for r, base in mine if (r["cell"]["where"], r["cell"]["size"]) == ("random", 10)), None)
+    line |= {"10 random edges: share of entries": _share(ten[0]) if ten else ""}
+    return line | {"of full time": f"{100 * ten[0]['seconds'] / ten[1]['seconds']:.2f} %" if ten else ""}
 
 
 def _share(record: Record) -> str:
     return "" if record["region_share"] is None else f"{100 * record['region_share']:.3g} %"
 
 
-def _cells(judged: list[tuple[Record, Record]], what: str) -> list[list[str]]:
-    """A line per request, a column per method: the figure and its bound, in bold where it is above."""
-    methods = list(dict.fromkeys(r["cell"]["method"] for r, _ in judged))
-    lines = [["edges", "region's share of entries", *methods]]
-    for where, size in dict.fromkeys((r["cell"]["where"], r["cell"]["size"]) for r, _ in judged):
-        mine = {r["cell"]["method"]: (r, b) for r, b in judged if (r["cell"]["where"], r["cell"]["size"]) == (where, size)}
-        line = [f"{size:,} {where}", max((_share(r) for r, _ in mine.values()), key=len)]
-        for method in methods:
-            if method not in mine:
-                line.append("")
-                continue
-            record, base = mine[method]
-            limit = bound(record, base, what)
-            text = f"{_number(record[what], what)} ({_number(limit, what)})"
-            line.append(text if record[what] <= limit else f"**{text}**")
-        lines.append(line)
-    return lines
+def _judged(r: Record, base: Record, what: str) -> Record:
+    """A request's figure and its bound, in bold where it is above."""
+    limit, form = bound(r, base, what), ",.3f" if what == "seconds" else ",.0f"
+    text = f"{r[what]:{form}} ({limit:{form}})"
+    line = {"edges": f"{r['cell']['size']:,} {r['cell']['where']}", "method": r["cell"]["method"]}
+    return line | {what: text if r[what] <= limit else f"**{text}**"}
 
 
-def _fanout(limited: list[Record], region: list[Record], full: list[Record]) -> list[list[str]]:
-    head = ["method", "fan-out", "share of entries", "s", "of full time", "all neighbours: of full time"]
-    lines = [[*head, "error of outputs", "error of probabilities", "another seed", "the deletion's own change"]]
-    for r in limited:
-        cell, base = r["cell"], full_of(full, r["cell"])
-        exact = next((e for e in region if all(e["cell"][k] == cell[k] for k in ("graph", "where", "size", "method"))), None)
-        of_full = [f"{100 * e['seconds'] / base['seconds']:.1f} %" if e and base else "" for e in (r, exact)]
-        line = [cell["method"], str(cell["fanout"]), _share(r), f"{r['seconds']:.3f}", *of_full]
-        line.append(f"{r['error']['outputs']:.4f} ({100 * r['error']['outputs_relative']:.1f} %)")
-        lines.append(line + [f"{r[kind]['probability']:.4f}" for kind in ("error", "between_seeds", "change")])
-    return lines
+def _read(of: dict[str, Judged], r: Record) -> str:
+    """The share of a request's region, from the method that reads least to the one that reads most."""
+    same = [one for mine in of.values() for one, _ in mine if all(one["cell"][k] == r["cell"][k] for k in ("where", "size"))]
+    ordered = sorted((one for one in same if one["region_share"] is not None), key=lambda one: one["region_share"])
+    return " to ".join(dict.fromkeys(_share(one) for one in (ordered[0], ordered[-1])))
+
+
+def _fanout(r: Record, base: Record, exact: Judged) -> Record:
+    cell = {key: value for key, value in r["cell"].items() if key != "fanout"}
+    line = {"method": cell["method"], "fan-out": str(r["cell"]["fanout"]), "share of entries": _share(r)}
+    line |= {"s": f"{r['seconds']:.3f}"}
+    line["of full time"] = f"{100 * r['seconds'] / base['seconds']:.1f} %"
+    whole = next((f"{100 * e['seconds'] / base['seconds']:.1f} %" for e, _ in exact if e["cell"] == cell), "")
+    line |= {"all neighbours: of full time": whole}
+    line["error of outputs"] = f"{r['error']['outputs']:.4f} ({100 * r['error']['outputs_relative']:.1f} %)"
+    kinds = {"error of probabilities": "error", "another seed": "between_seeds", "the deletion's own change": "change"}
+    return line | {heading: f"{r[kind]['probability']:.4f}" for heading, kind in kinds.items()}
 
 
 def draw(records: list[Record], folder: Path) -> None:
     """Time and memory of every cell over those of the full version, against the region's share of entries."""
-    from figures import new_axes, save
-
     records = latest(records)
     full = [r for r in records if r["cell"]["scope"] == "full"]
     shown = [r for r in records if r["region_share"] and full_of(full, r["cell"]) is not None and r["cell"]["scope"] == "region"]
     graphs = list(dict.fromkeys(r["cell"]["graph"] for r in shown))
-    if not graphs:
-        return
     for what, name, unit in (("seconds", "region_time.svg", "time"), ("extra_mb", "region_memory.svg", "extra memory")):
-        figure, axes = new_axes("region's share of entries", f"{unit} / {unit} of the full version", len(graphs))
-        for panel, graph in zip(axes, graphs, strict=True):
-            _panel(panel, [r for r in shown if r["cell"]["graph"] == graph], full, what)
-            panel.set_title(graph)
-        save(figure, folder / name)
+        if graphs:
+            figure, axes = new_axes("region's share of entries", f"{unit} / {unit} of the full version", len(graphs))
+            for panel, graph in zip(axes, graphs, strict=True):
+                _panel(panel, [r for r in shown if r["cell"]["graph"] == graph], full, what)
+                panel.set_title(graph)
+            save(figure, folder / name)
 
 
 def _panel(panel: Any, shown: list[Record], full: list[Record], what: str) -> None:

@@ -1,28 +1,38 @@
-"""The table of training speed."""
+"""Tables of training speed: graphs beside PyG, recommenders beside the same models written plainly."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from markdown_table import markdown
+from speed import RATIOS
+from tables import latest, origin, rows
 
-_ROWS = (
-    ("epoch", "epoch as a PyG user writes it", "graphforget", "pyg"),
-    ("our_loop", "epoch, PyG's model in our loop", "graphforget", "pyg_in_our_loop"),
-    ("encoder", "encoder alone, forward and backward", "graphforget_encoder", "pyg_encoder"),
-    ("accelerated_loop", "epoch, PyG's model under `accelerate`, both in our loop", "accelerated", "pyg_in_our_loop"),
-    ("accelerated_encoder", "its encoder alone under `accelerate`", "accelerated_encoder", "pyg_encoder"),
-    ("node_epoch", "node classification epoch", "graphforget_nodes", "pyg_nodes"),
-)
+_WHAT = {
+    "epoch": "epoch as a PyG user writes it",
+    "our_loop": "epoch, PyG's model in our loop",
+    "encoder": "encoder alone, forward and backward",
+    "accelerated_loop": "epoch, PyG's model under `accelerate`, both in our loop",
+    "accelerated_encoder": "its encoder alone under `accelerate`",
+    "node_epoch": "node classification epoch",
+}
 
 
-def tables(records: list[dict[str, Any]]) -> dict[str, str]:
-    """Markdown by part; there is one, of the last run."""
+def parts(records: list[dict[str, Any]]) -> dict[str, str]:
+    """The last run; of recommenders the last run of every cell."""
+    if "median" in records[-1]:
+        return {"all": rows(map(_recommender, latest(records))), "origin": origin(latest(records))}
     last = records[-1]
-    seconds = last["median_seconds"]
-    lines = [["what", "graphforget, ms", "PyG, ms", "ratio"]]
-    for key, what, ours, theirs in _ROWS:
-        if key not in last["ratio"]:  # a run from before this row was added
-            continue
-        lines.append([what, f"{seconds[ours] * 1e3:.1f}", f"{seconds[theirs] * 1e3:.1f}", f"{last['ratio'][key]:.1f}x"])
-    return {"all": markdown(lines)}
+    lines = []
+    for key, ratio in last["ratio"].items():
+        ours, theirs = (f"{last['median_seconds'][name] * 1e3:.1f}" for name in RATIOS[key])
+        lines.append({"what": _WHAT[key], "graphforget, ms": ours, "PyG, ms": theirs, "ratio": f"{ratio:.1f}x"})
+    return {"all": rows(lines), "origin": origin([last])}
+
+
+def _recommender(record: dict[str, Any]) -> dict[str, str]:
+    cell = record["cell"]
+    line = {"data": cell["dataset"], "model": cell["model"], "threads": str(cell["threads"])}
+    for clock, unit in (("cpu_seconds", "CPU s"), ("seconds", "s")):
+        line |= {f"{name}, {unit}": f"{record['median'][clock][name]:.3f}" for name in ("graphforget", "plain")}
+        line[f"ratio, {unit}"] = f"{record['ratio'][clock]:.1f}x"
+    return line

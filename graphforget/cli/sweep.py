@@ -61,7 +61,7 @@ def execute(
         smoke=smoke,
         retry=retry,
         run=not tables,
-        progress=_say,
+        progress=None if json else _say,
     )
     if json:
         counts = {"ran": done.ran, "skipped": done.skipped, "lost": done.lost}
@@ -70,7 +70,7 @@ def execute(
     from graphforget.sweeps.tables import rank_table
 
     if any(record["role"] == "unlearned" for record in done.records):
-        table = rank_table(done.ranks())
+        table = rank_table(done.ranks(), "" if done.config.rank_by else "x")
         show_table(list(table.columns), [[str(value) for value in row] for row in table.itertuples(index=False)])
     typer.echo(
         f"\n{done.ran} cells run, {done.skipped} there before" + (f", {len(done.lost)} without records:" if done.lost else "")

@@ -35,11 +35,16 @@ VERDICTS = ("sufficient", "inconclusive", "insufficient")
 _ROLES = ("original", "unlink", "unlearned", "gold", "floor")
 
 
+def question(record: Record) -> tuple[str, str, str]:
+    """The data, model and request of a record."""
+    return record["cell"]["data"], record["cell"]["model"], record["cell"]["request"]
+
+
 def questions(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Records by question, in the order in which questions appear."""
     found: dict[str, list[Record]] = {}
     for record in records:
-        found.setdefault(", ".join(str(record["cell"][key]) for key in QUESTION), []).append(record)
+        found.setdefault(", ".join(question(record)), []).append(record)
     return found
 
 
@@ -116,26 +121,28 @@ def utility_of(records: Sequence[Record]) -> dict[str, str]:
     return {}
 
 
-def question_tables(records: Sequence[Record], columns: dict[str, str] | None = None) -> dict[str, pandas.DataFrame]:
+def question_tables(
+    records: Sequence[Record], columns: dict[str, str] | None = None, rank_by: Sequence[str] | None = None
+) -> dict[str, pandas.DataFrame]:
     """Per question a table with a row per model, methods nearest to gold first.
 
-    Columns: ``role``, ``label``; per heading its mean, ``low`` and ``high`` (95 % interval over seeds) and, for distances, ``of
-    floor``; ``cost`` (processor seconds over a gold's), ``prepared`` (the same for what is done once before any request),
+    Columns: ``role``, ``label``; per heading its mean, ``low`` and ``high`` (95 % interval over seeds) and, for distances,
+    ``of floor``; ``cost`` (processor seconds over a gold's), ``prepared`` (the same for what is done once before any request),
     ``seeds``, the verdicts' counts, ``refused`` and ``failed``.
     """
     return {
-        title: _table(group, columns or {**utility_of(group), **COLUMNS, "CPU s": CPU})
+        title: _table(group, columns or {**utility_of(group), **COLUMNS, "CPU s": CPU}, rank_by)
         for title, group in questions(records).items()
     }
 
 
-def _table(group: list[Record], columns: dict[str, str]) -> pandas.DataFrame:
+def _table(group: list[Record], columns: dict[str, str], rank_by: Sequence[str] | None) -> pandas.DataFrame:
     import pandas
 
     cells = by_cell(group, list(columns.values()))
     columns = {heading: figure for heading, figure in columns.items() if cells[figure].notna().any()}
     times = multiples(cells, list(columns.values()))
-    score = scores(group).mean()
+    score = scores(group, rank_by).mean()
     labels = {r["label"] for r in group if r["role"] == "unlearned"}
     lines = dict.fromkeys((r["role"] if r["role"] in _ROLES else "unlearned", r["label"]) for r in group)
     hidden = {("original", "original"): "identity", ("unlink", "unlink"): "unlink"}  # the same model under a method's name

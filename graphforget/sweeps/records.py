@@ -88,18 +88,22 @@ def read_records(path: str | Path) -> list[Record]:
         file = file / "records.jsonl"
     if not file.is_file():
         raise InputError(f"there are no records in '{path}': expected a sweep's folder or its records.jsonl.")
-    return _present(_read(file))
+    return present(_read(file))
 
 
-def _present(records: list[Record]) -> list[Record]:
-    """Records whose cells are written by data, request and seed; of a request that was run twice, the last configuration."""
+def present(records: Sequence[Record]) -> list[Record]:
+    """Records in the present form: cells named by data, model, request and seed.
+
+    Of a question that was run under several configurations (``config``, in the earlier form) only the last one is kept: a mean
+    over both would be of neither.
+    """
     found, last = [], {}
     for record in records:
         cell = record["cell"]
         if "dataset" in cell:
             if cell.get("part", "methods") != "methods":
                 continue  # parts of the recommenders' benchmarks that are no products of methods
-            asked = cell | ({"target": "class", "ids": [cell["label"]]} if cell["target"] == "node_class" else {})
+            asked = cell | ({"ids": [cell["label"]]} if cell["target"] == "node_class" else {})
             labels = {"data": cell["dataset"], "model": cell["model"], "request": request_label(asked), "seed": cell["seed"]}
             refused = {"role": "refused", "reasons": record["refused"]} if "refused" in record else {}
             record = record | {"cell": labels} | refused

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from graphforget.datasets import DATASETS
 from graphforget.exceptions import InputError
 from graphforget.home import write_text
+from graphforget.models import MODELS
 from graphforget.sweeps.config import SweepConfig, load_grid
 from graphforget.sweeps.plan import Cell, plan, select
 from graphforget.sweeps.records import Record, missing, read_cells, read_lost, write_lost
 from graphforget.sweeps.workers import Outcome, run_here, run_in_workers
+from graphforget.unlearners import METHODS
 
 if TYPE_CHECKING:
     import pandas
@@ -56,7 +59,7 @@ class Sweep:
         """Per question (data, model and request) a table of all methods: means, intervals and multiples of the floor."""
         from graphforget.sweeps.frames import question_tables
 
-        return question_tables(self.records, self.config.columns)
+        return question_tables(self.records, self.config.columns, self.config.rank_by)
 
     def ranks(self) -> pandas.DataFrame:
         """The mean rank of every method; see :func:`graphforget.sweeps.ranks.mean_ranks`."""
@@ -118,10 +121,30 @@ def sweep(
     count = config.workers if workers is None else workers
     if count < 0:
         raise InputError(f"workers must be 0 or more, got {count}.")
+    if count:
+        _check_names(config)
     with tempfile.TemporaryDirectory() if smoke else contextlib.nullcontext(folder) as place:
         return _run(
             config, cells, asked, Path(place) / config.name, count, retry=retry, run=run, kept=not smoke, progress=progress
         )
+
+
+def _check_names(config: SweepConfig) -> None:
+    """Refuse, for workers, names that were added in this process alone.
+
+    Raises:
+        InputError: There is one; its path says the same in every process.
+    """
+    sections: list[tuple[str, Any, list[str | None]]] = [("methods", METHODS, [section.method for section in config.methods])]
+    sections += [("data", DATASETS, [section.name for section in config.data.values()])]
+    sections += [("models", MODELS, [one.name for settings in config.models.values() for one in settings])]
+    for where, registry, names in sections:
+        for entry in registry.entries():
+            if entry.origin == "this process" and entry.key in names:
+                raise InputError(
+                    f"{where}: '{entry.key}' was added in this process, and workers do not know it: write '{entry.target}', "
+                    f"or use workers=0."
+                )
 
 
 def _run(

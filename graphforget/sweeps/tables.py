@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 import re
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from graphforget.home import write_text
-from graphforget.sweeps.frames import VERDICTS, question_tables, questions
+from graphforget.sweeps.frames import VERDICTS, question, question_tables, questions, scores
 from graphforget.sweeps.ranks import mean_ranks, rank_figure, save_figure
 from graphforget.sweeps.records import Record
 
@@ -23,6 +24,7 @@ HOW_TO_READ = (
     "each other (the floor). ± is half of the 95 % interval over seeds (Student's t). Cost is in processor seconds, as a share "
     "of those of one gold."
 )
+MATRIX = "what is ranked by; seeds that were sufficient/inconclusive/insufficient"
 
 
 # ---- numbers to words -------------------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ def percent(share: float) -> str:
     """A share as text with two digits that count; nothing for NaN."""
     if math.isnan(share):
         return ""
-    return "0 %" if share < 5e-5 else f"{100 * share:,.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
+    return "< 0.1 %" if share < 1e-3 else f"{100 * share:,.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def counts(row: Any) -> str:
@@ -85,15 +87,15 @@ def notes(records: Sequence[Record]) -> list[str]:
     return found
 
 
-def rank_table(ranks: pandas.DataFrame) -> pandas.DataFrame:
-    """Mean ranks as readers see them."""
+def rank_table(ranks: pandas.DataFrame, times: str = "x") -> pandas.DataFrame:
+    """Mean ranks as readers see them; ``times`` stands after what methods were ranked by."""
     import pandas
 
     rows = [
         {
             "method": row["method"],
             "mean rank": "" if math.isnan(row["mean rank"]) else f"{row['mean rank']:.2f}",
-            "median distance": f"{row['median score']:.2f}x",
+            "median distance": "" if math.isnan(row["median score"]) else f"{row['median score']:.2f}{times}",
             "cost (median)": percent(row["cost"]),
             "verdicts": counts(row),
             "cells": f"{row['cells']} of {row['of']}",
@@ -101,6 +103,32 @@ def rank_table(ranks: pandas.DataFrame) -> pandas.DataFrame:
         for _, row in ranks.iterrows()
     ]
     return pandas.DataFrame(rows)
+
+
+def matrices(records: Sequence[Record], rank_by: Sequence[str] | None = None) -> dict[str, pandas.DataFrame]:
+    """Per request that was made of several data or models: methods against them, nearest to gold on average first.
+
+    A cell holds what methods are ranked by (mean over seeds) and how many seeds were sufficient, inconclusive and insufficient.
+    """
+    import pandas
+
+    table, times = scores(records, rank_by), "" if rank_by else "x"
+    verdicts = collections.Counter((*question(r), r["label"], r["verdict"]) for r in records if "verdict" in r)
+    found = {}
+    for request in dict.fromkeys(question(r)[2] for r in records):
+        means = table.query("request == @request").groupby(["data", "model"], sort=False).mean().T.dropna(how="all")
+        if means.shape[1] < 2:
+            continue
+        means = means.loc[means.mean(axis=1).sort_values().index]
+        lines = []
+        for label, values in means.iterrows():
+            line = {"method": label}
+            for (data, model), value in values.items():
+                counted = "/".join(str(verdicts[data, model, request, label, verdict]) for verdict in VERDICTS)
+                line[f"{data}, {model}"] = "" if math.isnan(value) else f"{value:.2f}{times}, {counted}"
+            lines.append(line)
+        found[request] = pandas.DataFrame(lines)
+    return found
 
 
 # ---- forms ------------------------------------------------------------------------------------------------------------
@@ -131,8 +159,10 @@ def render(
 ) -> str:
     """Everything on one page of Markdown: ranks, a table per question, cells without records."""
     parts = [HOW_TO_READ]
-    if len(tables := question_tables(records, columns)) and any(r["role"] == "unlearned" for r in records):
+    if len(tables := question_tables(records, columns, rank_by)) and any(r["role"] == "unlearned" for r in records):
         parts += ["## All cells", overview(records, rank_by)]
+        for request, matrix in matrices(records, rank_by).items():
+            parts += [f"**{request}** ({MATRIX})", markdown(matrix)]
     groups = questions(records)
     for title, table in tables.items():
         parts += [f"## {title}", markdown(text_table(table)), "\n".join(f"{note}\n" for note in notes(groups[title])).strip()]
@@ -154,7 +184,7 @@ def overview(records: Sequence[Record], rank_by: Sequence[str] | None = None) ->
     partial = ranks[ranks["mean rank"].isna()]["method"]
     if len(partial):
         said += f" Not in every cell and so not ranked: {', '.join(partial)}."
-    return f"{markdown(rank_table(ranks))}\n\n{said}"
+    return f"{markdown(rank_table(ranks, '' if rank_by else 'x'))}\n\n{said}"
 
 
 def slug(title: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +12,6 @@ from graphforget.datasets import load
 from graphforget.interactions import Interactions
 from graphforget.models import MGCN, LightGCN
 from graphforget.tasks import Recommendation
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Benchmarks are scripts beside each other, not a package.
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +109,7 @@ def test_a_record_and_its_table() -> None:
     from run import run
     from tables import parts_of
 
-    records = run("rec_speed", only={"model": "mgcn"}, quiet=True, smoke=True)
+    records = run("rec_speed", only={"model": ["mgcn"]}, quiet=True, smoke=True)
     assert [record["cell"]["model"] for record in records] == ["mgcn"]
     (record,) = records
     assert (

@@ -32,6 +32,9 @@ def _request(content: str) -> dict[str, str | bytes | None]:
     return {"request.json": content}
 
 
+_GRID = "task: {name: node_classification}\ndata: [karate]\nmodels: [gcn]\nrequests: [{target: node, where: random, size: 2}]\n"
+
+
 BAD_INPUTS: list[BadInput] = [
     # ---- request file
     BadInput(
@@ -246,4 +249,21 @@ BAD_INPUTS: list[BadInput] = [
     BadInput("damaged report", "report bad", "is not a report", {"bad/report.json": "{}"}),
     BadInput("unknown list", "list method", "there is no list of 'method'; did you mean 'methods'"),
     BadInput("unknown command", "unlern", "No such command 'unlern'"),
+    # ---- sweeps
+    BadInput("no such grid", "sweep gird.yaml", "cannot read the grid 'gird.yaml'"),
+    BadInput(
+        "misspelt key in a grid",
+        "sweep grid.yaml",
+        "grid.yaml, line 5: seed: unknown key; did you mean 'seeds'",
+        {"grid.yaml": _GRID + "seed: [0]\n"},
+    ),
+    BadInput(
+        "misspelt method in a grid",
+        "sweep grid.yaml",
+        "methods.0.method: there is no 'fintune'; did you mean 'finetune'",
+        {"grid.yaml": _GRID + "methods: [fintune]\n"},
+    ),
+    BadInput("cells that are not there", "sweep grid.yaml --only seed=9", "--only seed=9: no cell has it", {"grid.yaml": _GRID}),
+    BadInput("--only without a value", "sweep grid.yaml --only seed", "--only takes KEY=VALUE", {"grid.yaml": _GRID}),
+    BadInput("smoke without sizes", "sweep grid.yaml --smoke", "names no sizes under smoke", {"grid.yaml": _GRID}),
 ]

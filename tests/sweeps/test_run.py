@@ -17,6 +17,7 @@ import yaml
 import graphforget
 from graphforget.exceptions import InputError
 from graphforget.sweeps import read_records, sweep
+from graphforget.unlearners import METHODS
 
 from .conftest import figures, small_grid
 
@@ -147,6 +148,18 @@ def test_workers_must_be_a_number_of_processes(tmp_path) -> None:
         sweep(small_grid(), folder=tmp_path, workers=-1)
 
 
+def test_names_of_this_process_are_not_for_workers(tmp_path, own_methods, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(METHODS, "_added", {})
+    METHODS.add("nudge", "own_methods:Nudge")
+    grid = small_grid(methods=["nudge"])
+    with pytest.raises(
+        InputError, match="'nudge' was added in this process, and workers do not know it: write 'own_methods:Nudge'"
+    ):
+        sweep(grid, folder=tmp_path, workers=1)
+    assert "nudge" in {r["label"] for r in sweep(grid, folder=tmp_path).records}
+
+
+@pytest.mark.slow
 def test_a_script_without_a_main_guard_is_told_so(tmp_path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
