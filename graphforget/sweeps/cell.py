@@ -135,7 +135,7 @@ def run_method(
     try:
         return _unlearn(begun, method, request)
     except UnsupportedError as error:
-        return {"role": "refused", "reasons": list(error.reasons)}
+        return {"role": "refused", "reasons": [str(reason) for reason in error.reasons]}
     except Exception as error:  # whatever a method raises is its row, and the others go on
         return _failure(error)
 
