@@ -14,6 +14,7 @@ warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in bet
 
 import _generate  # noqa: E402
 
+import graphforget.sweeps  # noqa: E402, F401  (pydantic cannot make its models once autodoc pretends to be a type checker)
 from graphforget.version import __version__  # noqa: E402
 
 _generate.write_all()

@@ -21,6 +21,7 @@ from graphforget.requests import DeletionRequest
 from graphforget.sweeps.plan import Cell
 from graphforget.sweeps.provenance import provenance
 from graphforget.sweeps.records import Record, finite
+from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
 
 
@@ -70,7 +71,7 @@ def choose(cell: Cell) -> tuple[int, tuple[float, ...]]:
 
 
 def _begin(recipe: RunConfig, scores: tuple[float, ...]) -> Started:
-    data = make_data(recipe.data, recipe.task.name)
+    data = make_data(recipe.data, TASKS[recipe.task.name].name)
     given = load_trained(recipe.model, data) if recipe.model.trained else None
     task, data = make_task(recipe.task, recipe.model, data, given)
     seed = recipe.seeds.original
@@ -172,6 +173,8 @@ def _judge(
             tolerance=settings.tolerance,
             cache_key=settings.cache_key,
             original_seed=recipe.seeds.original,
+            metrics=settings.metrics,
+            attacks=settings.attacks,
         )
 
     try:

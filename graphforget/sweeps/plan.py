@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +10,16 @@ from typing import Any
 import torch
 
 from graphforget.base import content_digest
-from graphforget.base.checkpoint import import_class
 from graphforget.datasets import DATASETS
+from graphforget.evaluation.requested import requested_attacks, requested_metrics
 from graphforget.exceptions import InputError
+from graphforget.pipeline.components import model_maker
 from graphforget.pipeline.config import RequestSection, RunConfig, UnlearnerSection
 from graphforget.pipeline.folder import file_digest
+from graphforget.pipeline.run import code_of
 from graphforget.registry import nearest
 from graphforget.sweeps.config import RequestEntry, SweepConfig, compared, method_label, recipe_of, request_label
+from graphforget.tasks import TASKS
 from graphforget.unlearners import METHODS
 from graphforget.version import __version__
 
@@ -69,7 +70,7 @@ def plan(config: SweepConfig) -> list[Cell]:
     methods = compared(config)
     listed = {method_label(section) for section in config.methods}
     controls = frozenset(set(methods) - listed)
-    entries = {label: _digest(section.model_dump(), _code(METHODS, section.method)) for label, section in methods.items()}
+    entries = {label: _digest(section.model_dump(), code_of(METHODS[section.method])) for label, section in methods.items()}
     recipes = {
         (data, model): [recipe_of(config, data, setting) for setting in settings]
         for data in config.data
@@ -101,14 +102,18 @@ def _seeded(config: SweepConfig, data: str, recipe: RunConfig, request: RequestE
 
 
 def _contents(settings: Sequence[RunConfig], trials: Sequence[RunConfig]) -> tuple[Any, Any]:
-    """What the original, and what the records besides it, depend on; files and code outside graphforget by their content."""
+    """What the original, and what the records besides it, depend on; files and code of others by their content."""
     originals, rest = [], []
     for recipe in (*settings, *trials):
-        content = recipe.to_dict()
+        content, model = recipe.to_dict(), recipe.model
         originals.append([content["data"], content["task"], content["model"], recipe.seeds.original])
-        originals.append([_source(recipe.data.file), *(_source(p) for p in (recipe.model.folder, recipe.model.weights))])
-        originals.append([_code(DATASETS, recipe.data.name), _code(None, recipe.model.class_)])
+        originals.append([_source(recipe.data.file), *(_source(path) for path in (model.folder, model.weights))])
+        used = [TASKS[recipe.task.name], *([DATASETS[recipe.data.name]] if recipe.data.name else [])]
+        used += [model_maker(model).model_class] if model.class_ or model.name else []
+        originals.append([code_of(one) for one in used])
+        asked: list[Any] = [*requested_metrics(recipe.evaluate.metrics), *requested_attacks(recipe.evaluate.attacks)]
         rest.append([content["request"], _source(recipe.request.file), content["evaluate"], content["device"]])
+        rest.append([code_of(one.compute) for one in asked])
     return [*originals, f"graphforget {__version__}, torch {torch.__version__}"], rest
 
 
@@ -118,20 +123,6 @@ def _source(path: str | None) -> list[str]:
         return []
     files = [Path(path)] if Path(path).is_file() else sorted(p for p in Path(path).iterdir() if p.is_file())
     return [file_digest(file) for file in files]
-
-
-def _code(registry: Any, name: str | None) -> str:
-    """Digest of the file with a component from outside graphforget, which changes between runs; "" for our own."""
-    if name is None:
-        return ""
-    found = import_class(name) if registry is None else registry[name]
-    if found.__module__.partition(".")[0] == "graphforget":
-        return ""
-    try:
-        return file_digest(Path(inspect.getfile(found)))
-    except (OSError, TypeError):  # typed in, or compiled
-        spec = importlib.util.find_spec(found.__module__) if found.__module__ != "__main__" else None
-        return file_digest(Path(spec.origin)) if spec is not None and spec.origin and Path(spec.origin).is_file() else ""
 
 
 def _digest(*parts: Any) -> str:

@@ -97,7 +97,7 @@ def rank_figure(ranks: pandas.DataFrame) -> Figure | None:
     axes = figure.add_subplot()
     places = range(len(shown))
     half = shown["critical difference"].iloc[0] / 2
-    counts = [", ".join(f"{int(row[v])} {v}" for v in VERDICTS if row[v]) for _, row in shown.iterrows()]
+    counts = [" / ".join(str(int(row[verdict])) for verdict in VERDICTS) for _, row in shown.iterrows()]
     reference = shown["method"].isin(["identity", "unlink", "retrain"])
     for place, value, control in zip(places, shown["mean rank"], reference, strict=True):
         colour = "#6b7280" if control else "#0072B2"
@@ -110,6 +110,7 @@ def rank_figure(ranks: pandas.DataFrame) -> Figure | None:
     for text, control in zip(axes.get_yticklabels(), reference, strict=True):
         text.set_fontstyle("italic" if control else "normal")
     axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0.5, len(shown) + 0.5)  # a mean rank is between 1 and the number of methods, whatever a bar spans
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, axis="x", alpha=0.3)
     axes.tick_params(axis="y", length=0)
@@ -118,11 +119,12 @@ def rank_figure(ranks: pandas.DataFrame) -> Figure | None:
     cells = int(shown["of"].iloc[0])
     axes.set_xlabel(
         f"mean rank over {cells} cells (1 is nearest to gold)"
-        + ("" if math.isnan(half) else f"; bars that do not overlap differ (critical difference {2 * half:.2f})"),
+        + ("" if math.isnan(half) else f"\nbars that do not overlap differ (critical difference {2 * half:.2f})"),
         fontsize=9,
     )
     right = axes.twinx()
     right.set_ylim(axes.get_ylim())
+    right.set_title(" / ".join(VERDICTS), loc="right", fontsize=8, color="#4b5563")
     right.set_yticks(list(places), counts)
     right.tick_params(axis="y", length=0, labelsize=8, labelcolor="#4b5563")
     for side in ("top", "right", "left"):

@@ -9,6 +9,7 @@ import pytest
 
 from graphforget.base import save_model
 from graphforget.evaluation import gold
+from graphforget.exceptions import InputError
 from graphforget.sweeps import cell as module
 from graphforget.sweeps import load_grid
 from graphforget.sweeps.cell import choose, run_cell, start
@@ -61,6 +62,13 @@ def test_what_a_method_refuses_or_raises_is_its_row(own_methods) -> None:
     plain = figures(run_cell(one_cell(methods=["finetune"])))
     assert {key: value for key, value in figures(records).items() if key in plain} == plain  # the others' figures are untouched
     assert set(by_label) == {"mmrecun", "breaks", "diverges", "finetune", "identity", "unlink", "retrain"}
+
+
+def test_further_attacks_are_figures_like_the_others() -> None:
+    records = run_cell(one_cell(evaluate={"gold": 2, "attacks": ["lira"]}))
+    assert all("lira_mia_auc/deleted" in r["figures"] for r in records if r["role"] in ("original", "unlearned"))
+    with pytest.raises(InputError, match="evaluate.attacks: .*'lyra'"):
+        one_cell(evaluate={"gold": 2, "attacks": ["lyra"]})
 
 
 def test_a_cell_without_a_method_that_can_do_it_has_its_reasons_and_controls() -> None:
