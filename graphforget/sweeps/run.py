@@ -17,8 +17,11 @@ from graphforget.exceptions import InputError
 from graphforget.home import write_text
 from graphforget.models import MODELS
 from graphforget.sweeps.config import SweepConfig, load_grid
+from graphforget.sweeps.frames import long_frame, question_tables
 from graphforget.sweeps.plan import Cell, plan, select
+from graphforget.sweeps.ranks import mean_ranks
 from graphforget.sweeps.records import Record, missing, read_cells, read_lost, write_lost
+from graphforget.sweeps.tables import render, write_tables
 from graphforget.sweeps.workers import Outcome, run_here, run_in_workers
 from graphforget.unlearners import METHODS
 
@@ -51,26 +54,18 @@ class Sweep:
     @cached_property
     def figures(self) -> pandas.DataFrame:
         """Every figure of every record as one long table."""
-        from graphforget.sweeps.frames import long_frame
-
         return long_frame(self.records)
 
     def tables(self) -> dict[str, pandas.DataFrame]:
         """Per question (data, model and request) a table of all methods: means, intervals and multiples of the floor."""
-        from graphforget.sweeps.frames import question_tables
-
         return question_tables(self.records, self.config.columns, self.config.rank_by)
 
     def ranks(self) -> pandas.DataFrame:
         """The mean rank of every method; see :func:`graphforget.sweeps.ranks.mean_ranks`."""
-        from graphforget.sweeps.ranks import mean_ranks
-
         return mean_ranks(self.records, self.config.rank_by)
 
     def to_markdown(self) -> str:
         """All tables as Markdown text."""
-        from graphforget.sweeps.tables import render
-
         return render(self.records, self.config.columns, self.config.rank_by, lost=self.lost)
 
 
@@ -179,7 +174,5 @@ def _run(
         run_here(folder, jobs, tell)
     done = Sweep(folder, config, read_cells(folder, cells), len(jobs), len(asked) - len(jobs), read_lost(folder, cells))
     if kept:
-        from graphforget.sweeps.tables import write_tables
-
-        write_tables(done)
+        write_tables(folder, config, done.records, done.lost)
     return done

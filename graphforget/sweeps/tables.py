@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import collections
+import json
 import math
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphforget.home import write_text
+from graphforget.sweeps.config import SweepConfig
 from graphforget.sweeps.frames import VERDICTS, question, question_tables, questions, scores
 from graphforget.sweeps.ranks import mean_ranks, rank_figure, save_figure
 from graphforget.sweeps.records import Record
 
 if TYPE_CHECKING:
     import pandas
-
-    from graphforget.sweeps.run import Sweep
 
 HOW_TO_READ = (
     "dp is the mean absolute difference in probability to gold; in brackets the multiple of the distance that golds have from "
@@ -192,21 +193,18 @@ def slug(title: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", title.replace("%", "percent")).strip("-")
 
 
-def write_tables(sweep: Sweep) -> None:
+def write_tables(folder: Path, config: SweepConfig, records: Sequence[Record], lost: Sequence[Record] = ()) -> None:
     """Write ``records.jsonl``, ``tables.md``, ``tables/*.{md,csv,tex}``, ``ranks.csv`` and, with matplotlib, ``ranks.png``."""
-    import json
-
-    folder, records, config = sweep.folder, sweep.records, sweep.config
     write_text(folder / "records.jsonl", "".join(json.dumps(record) + "\n" for record in records))
-    write_text(folder / "tables.md", f"# {config.name}\n\n" + sweep.to_markdown())
-    for title, table in sweep.tables().items():
+    write_text(folder / "tables.md", f"# {config.name}\n\n" + render(records, config.columns, config.rank_by, lost=lost))
+    for title, table in question_tables(records, config.columns, config.rank_by).items():
         path = folder / "tables" / slug(title)
         write_text(path.with_name(f"{path.name}.md"), markdown(text_table(table)) + "\n")
         write_text(path.with_name(f"{path.name}.csv"), table.to_csv(index=False))
         write_text(path.with_name(f"{path.name}.tex"), latex(text_table(table)))
     if not any(record["role"] == "unlearned" for record in records):
         return
-    ranks = sweep.ranks()
+    ranks = mean_ranks(records, config.rank_by)
     write_text(folder / "ranks.csv", ranks.to_csv(index=False))
     if find_spec("matplotlib") is not None and (figure := rank_figure(ranks)) is not None:
         save_figure(figure, folder / "ranks.png")
