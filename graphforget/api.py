@@ -27,7 +27,7 @@ def unlearn(
     data: Any,
     request: DeletionRequest,
     *,
-    task: str | Task = "link_prediction",
+    task: str | type[Task] | Task = "link_prediction",
     method: str | type[Unlearner] | Unlearner = "auto",
     seed: int = 0,
     state: Mapping[str, Any] | None = None,
@@ -42,8 +42,8 @@ def unlearn(
         model: Any trained ``nn.Module``; for graphs, one with ``forward(x, edge_index)``. It is not changed.
         data: What it was trained on: a graphforget container, a PyG ``Data``, a networkx or scipy graph.
         request: What to forget.
-        task: Name or instance; see ``graphforget list tasks``.
-        method: ``"auto"``, a name, a class or an instance; see ``graphforget list methods``.
+        task: Name (see ``graphforget list tasks``), ``"package.module:Class"``, class or instance.
+        method: ``"auto"``, a name (see ``graphforget list methods``), ``"package.module:Class"``, a class or an instance.
         seed: Seed of the run.
         state: State from an earlier ``prepare``.
         history: The FitLog of the original's training, for methods that need it.

@@ -152,6 +152,21 @@ BAD_INPUTS: list[BadInput] = [
     ),
     # ---- method, task, options
     BadInput("misspelt method", _UNLEARN + " --method finetun", "--method: there is no 'finetun'; did you mean 'finetune'?"),
+    BadInput(
+        "a method of others that is not there",
+        _UNLEARN + " --method acme:Forget",
+        "--method: cannot import the method 'acme:Forget': No module named 'acme'; is its folder on PYTHONPATH?",
+    ),
+    BadInput(
+        "a class that is no method",
+        _UNLEARN + " --method torch.nn:Linear",
+        "--method: method 'torch.nn:Linear' must be a class derived from Unlearner",
+    ),
+    BadInput(
+        "data of others that are not there",
+        _UNLEARN.replace("links.npz", "acme:ring"),
+        "cannot import the dataset 'acme:ring': No module named 'acme'",
+    ),
     BadInput("misspelt parameter", _UNLEARN + " --method finetune -o lrr=1", "-o.lrr: unknown key; did you mean 'lr'?"),
     BadInput(
         "parameter of the wrong type", _UNLEARN + " --method finetune -o lr=high", "-o.lr: expected a number or null, got 'high'"

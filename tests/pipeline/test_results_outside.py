@@ -195,3 +195,31 @@ def test_data_of_others_are_served_where_the_caller_names_them(tmp_path: Path, p
     save_model(tiny_case("recommendation").trained, tmp_path / "plain")
     with pytest.raises(InputError, match="holds a plain model: leave it out"):
         load_served(tmp_path / "plain", "res_pkg:taken", method="res_pkg:Mine")
+
+
+def test_the_configuration_in_a_run_folder_does_not_decide_either(tmp_path: Path, package) -> None:
+    import yaml
+
+    from graphforget.pipeline import run
+
+    recipe = {
+        "name": "shop",
+        "data": {"name": "tastes", "num_users": 40, "num_items": 40},
+        "task": {"name": "recommendation", "recipe": {"epochs": 1}},
+        "model": {"name": "bprmf", "dim": 4},
+        "request": {"target": "item", "ids": [3]},
+        "unlearner": {"method": "mask"},
+        "evaluate": {"gold": 1},
+    }
+    done = run(recipe, folder=tmp_path / "runs")
+    assert load_served(done.path).source["name"] == "tastes"
+    config = done.path / "config.yaml"
+    content = yaml.safe_load(config.read_text())
+    for change in ({"data": {"name": "res_pkg:taken"}}, {"unlearner": {"method": "res_pkg:Mine"}}):
+        config.write_text(yaml.safe_dump(content | change))
+        if "data" in change:
+            with pytest.raises(InputError, match="says that its data come from 'res_pkg:taken'"):
+                load_served(done.path)
+        else:
+            assert load_served(done.path).source["name"] == "tastes"
+        assert not package()

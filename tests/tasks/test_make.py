@@ -77,12 +77,8 @@ def test_a_damaged_or_strange_record_is_refused():
         recorded_task(record, model, task="link_prediction")
 
 
-def test_models_are_made_by_name_and_sized_by_the_data():
-    data = tiny_data("recommendation")
-    maker = ModelMaker("lightgcn", {"dim": 6})
+def test_fresh_models_are_made_by_what_is_given():
+    data, maker = tiny_data("recommendation"), ModelMaker("lightgcn", {"dim": 6})
     task = make_task("recommendation", build=maker)
-    assert isinstance(task, Recommendation) and maker.model_class is LightGCN
+    assert isinstance(task, Recommendation) and task.build is maker
     assert task.new_model(data, seed=0).config["dim"] == 6 and task.new_model(data, seed=0).config["num_items"] == 20
-    assert ModelMaker(LightGCN)(data).config["num_users"] == data.num_users
-    with pytest.raises(InputError, match="cannot make 'GCN' for data 'tiny interactions'"):
-        ModelMaker(GCN)(data)
