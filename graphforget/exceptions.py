@@ -1,11 +1,13 @@
-"""The errors graphforget raises on purpose.
+"""The errors graphforget raises on purpose, and its warnings.
 
 Every message is one sentence (or two): what was given, what was expected, what to type instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import warnings
+from collections.abc import Iterable, Sequence
 
 
 class GraphForgetError(Exception):
@@ -55,3 +57,16 @@ class UnsupportedError(InputError):
 
 class ViewError(InputError):
     """A part of a split was asked for in a context where its content no longer exists."""
+
+
+class GraphForgetWarning(UserWarning):
+    """Something was read in a way that may not be what the caller meant; the sentence also stands in the notes of the data."""
+
+
+def say(notes: Iterable[str]) -> None:
+    """Warn of each note, at the line outside of this package that led here."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("graphforget."):
+        level, frame = level + 1, frame.f_back
+    for note in notes:
+        warnings.warn(note, GraphForgetWarning, stacklevel=level)

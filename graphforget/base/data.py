@@ -174,6 +174,25 @@ class TensorData:
         """Inputs of some samples, as a model is given them: one table, or several by name."""
         return self.x[ids] if isinstance(self.x, Tensor) else {name: table[ids] for name, table in self.x.items()}
 
+    def copies_of(self, ids: Tensor, *, among: Tensor) -> Tensor:
+        """Which samples of ``among`` have the same inputs as one of ``ids``, in every table.
+
+        Example:
+            >>> data = TensorData.create([[1.0], [2.0], [1.0]], [0, 1, 0], {"train": [0, 1, 2]})
+            >>> data.copies_of(torch.tensor([0]), among=torch.tensor([1, 2])).tolist()
+            [2]
+        """
+
+        def keys(rows: Tensor) -> list[bytes]:
+            parts = [table[rows].reshape(len(rows), -1).contiguous().view(torch.uint8).numpy() for table in self.tables.values()]
+            return [b"".join(part[k].tobytes() for part in parts) for k in range(len(rows))]
+
+        wanted = set(keys(ids))
+        found = [
+            row for piece in among.split(4096) for row, key in zip(piece.tolist(), keys(piece), strict=True) if key in wanted
+        ]
+        return torch.tensor(found, dtype=torch.long)
+
     def digest(self) -> str:
         """Content digest (sha256)."""
         # x and y may share memory with the caller's tensors: the version tells whether they were written to since.

@@ -194,6 +194,7 @@ class UnlearnResult:
             "changed_buffers": list(self.changed_buffers),
             "state": {k: _plain(v) for k, v in self.state.items() if not isinstance(v, Tensor)},
             "info": {k: _plain(v) for k, v in self.info.items()},
+            "notes": list(self.split.notes),
         }
 
     def save(self, folder: str | Path) -> Path:

@@ -181,6 +181,7 @@ def describe(result: UnlearnResult) -> list[str]:
         region = [f"region:   {info['region_rows']:,} rows can change, {info['region_share']:.2%} of the edge entries were read"]
     if info.get("note"):
         region.append(f"note:     {info['note']}")
+    region += [f"note:     {note}" for note in result.split.notes]
     return [
         f"request:  {result.request.summary()}",
         f"method:   {result.label}, seed {result.seed}",

@@ -149,7 +149,7 @@ def evaluate(
         )
         for method, group in by_method.items()
     }
-    meta = _meta(several, split, gold_seconds, golds, notes + requested.notes, margin, tolerance, verdicts)
+    meta = _meta(several, split, gold_seconds, golds, [*split.notes, *notes, *requested.notes], margin, tolerance, verdicts)
     if records := requested.records():
         meta["requested"] = records
     meta["residue"] = {method: list(dict.fromkeys(sentences)) for method, sentences in left.items()}

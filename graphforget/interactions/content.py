@@ -33,7 +33,9 @@ class ItemAttribute:
 
     @classmethod
     def of_items(cls, column: Sequence[Any]) -> ItemAttribute:
-        """From one value per item; None and empty strings mean unknown, a list or tuple means several values.
+        """From one value per item; None, NaN and empty strings mean unknown, a list or tuple means several values.
+
+        Whole numbers are written without decimals, whatever their type: 1994.0 is "1994".
 
         Args:
             column: [num_items] values.
@@ -43,19 +45,21 @@ class ItemAttribute:
         for item, value in enumerate(column):
             several = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
             for one in several:
-                if one is not None and str(one).strip():
-                    rows.add((item, numbers.setdefault(str(one).strip(), len(numbers))))
+                if (text := value_text(one)) is not None:
+                    rows.add((item, numbers.setdefault(text, len(numbers))))
         return cls(torch.tensor(sorted(rows), dtype=torch.long).view(-1, 2), tuple(numbers))
 
-    def items_of(self, value: str) -> Tensor:
-        """Ids of the items with a value, ascending.
+    def items_of(self, value: Any) -> Tensor:
+        """Ids of the items with a value, ascending; a number is the value that is written so.
 
         Raises:
             InputError: No item has it; the nearest values are listed.
         """
-        if value not in self.values:
-            raise InputError(f"no item has the value '{value}': {nearest(str(value), list(self.values[:20_000]))[:300]}")
-        return self.pairs[self.pairs[:, 1] == self.values.index(value), 0]
+        text = value_text(value)
+        if text not in self.values:
+            known = nearest(str(value), list(self.values[:20_000]))[:300] if self.values else "no item has any value of it."
+            raise InputError(f"no item has the value '{value}': {known}")
+        return self.pairs[self.pairs[:, 1] == self.values.index(text), 0]
 
     def counts(self) -> dict[str, int]:
         """Number of items per value, the most frequent first; values without an item are left out."""
@@ -70,6 +74,23 @@ class ItemAttribute:
         return ItemAttribute(torch.stack([pairs[:, 0], number], 1), tuple(self.values[v] for v in used.tolist()))
 
 
+def value_text(value: Any) -> str | None:
+    """A value as text, as it is asked for: whole numbers without decimals; None where it is unknown.
+
+    Example:
+        >>> [value_text(value) for value in (1994.0, 1994, " UMG ", float("nan"), None, "")]
+        ['1994', '1994', 'UMG', None, None, None]
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # pandas' own, which is not imported for this
+        return None
+    plain = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(plain, float):
+        if plain != plain:
+            return None
+        plain = int(plain) if plain.is_integer() and abs(plain) < 2**53 else plain
+    return str(plain).strip() or None
+
+
 def as_item_features(features: Mapping[str, Any], num_items: int, alive: Tensor) -> dict[str, Tensor]:
     """Feature tables, checked: float32 [num_items, F] by modality. A row of NaN says that an item lacks the modality.
 
@@ -79,7 +100,7 @@ def as_item_features(features: Mapping[str, Any], num_items: int, alive: Tensor)
     clean: dict[str, Tensor] = {}
     for name, table in features.items():
         try:
-            rows = torch.as_tensor(table).detach().cpu()
+            rows = torch.as_tensor(_dense(table)).detach().cpu()
         except (TypeError, ValueError, RuntimeError):
             raise InputError(f"features['{name}'] must be an array of numbers, got {type(table).__name__}.") from None
         if rows.dim() != 2 or rows.size(0) != num_items or rows.size(1) == 0:
@@ -89,7 +110,7 @@ def as_item_features(features: Mapping[str, Any], num_items: int, alive: Tensor)
         if rows.is_complex() or rows.dtype == torch.bool:
             raise InputError(f"features['{name}'] must hold real numbers, got {str(rows.dtype).removeprefix('torch.')}.")
         # Half precision overflows in sums and norms, so it is widened before anything else.
-        rows = rows.float().contiguous().clone()
+        rows = rows.float().contiguous().masked_fill(~alive.view(-1, 1), float("nan"))
         finite = rows.isfinite()
         partly = alive & ~finite.all(1) & ~rows.isnan().all(1)
         if bool(partly.any()):
@@ -99,6 +120,16 @@ def as_item_features(features: Mapping[str, Any], num_items: int, alive: Tensor)
             )
         clean[name] = rows
     return clean
+
+
+def _dense(table: Any) -> Any:
+    """Frames and sparse matrices as plain arrays."""
+    if isinstance(table, Tensor):
+        return table.to_dense() if table.layout != torch.strided else table
+    for way in ("toarray", "to_numpy"):  # scipy, pandas
+        if callable(getattr(table, way, None)):
+            return getattr(table, way)()
+    return table
 
 
 def as_attributes(attributes: Mapping[str, Any], num_items: int) -> dict[str, ItemAttribute]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from graphforget.base import content_digest
-from graphforget.exceptions import InputError
+from graphforget.exceptions import InputError, say
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
 from graphforget.registry import nearest
 from graphforget.requests import DeletionRequest, Lineage, OwnNames, as_ids, as_positions, resolve_names, show_ids
@@ -94,6 +94,7 @@ class Interactions:
         attributes: What else is known of items, e.g. ``publisher``; see :class:`~graphforget.interactions.ItemAttribute`.
         user_names: The users' own names by id, where they have some; they are no part of the digest.
         item_names: The items' own names by id, likewise.
+        notes: What a reader should know of how the data were read, in sentences; no part of the digest.
 
     Example:
         >>> data = Interactions.create({"train": [[0, 0], [0, 1], [1, 2]], "test": [[1, 0]]})
@@ -112,6 +113,7 @@ class Interactions:
     attributes: Mapping[str, ItemAttribute] = field(default_factory=dict, repr=False)
     user_names: tuple[str, ...] | None = field(default=None, repr=False)
     item_names: tuple[str, ...] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def create(
@@ -125,18 +127,23 @@ class Interactions:
         attributes: Mapping[str, Any] | None = None,
         user_names: Sequence[Any] | None = None,
         item_names: Sequence[Any] | None = None,
+        absent_users: Any = (),
+        absent_items: Any = (),
     ) -> Interactions:
         """A validated container.
 
         Args:
             splits: Pairs (user, item), [n, 2], of ``train`` and, where there are some, ``val``, ``test`` and ``canary``.
-            num_users: Number of users; by default the largest user id plus one.
-            num_items: Number of items; by default the largest item id plus one.
+            num_users: Number of users; by default the largest user id plus one, and ids below it that nothing is known of are
+                noted.
+            num_items: Number of items, likewise.
             name: For reports.
             features: Item features by modality, each [num_items, F]; a row of NaN where an item lacks the modality.
             attributes: By name, one value (or a list of values, or None) per item, or an ``ItemAttribute``.
             user_names: The users' own names, [num_users].
             item_names: The items' own names, [num_items].
+            absent_users: Ids at which there is no user, such as the padding row 0 of some libraries: never trained on or served.
+            absent_items: Ids at which there is no item: never a negative, never recommended.
 
         Raises:
             InputError: No training pairs, a wrong shape or type, ids out of range, a pair in two parts, or features, attributes
@@ -148,6 +155,7 @@ class Interactions:
                 "{'train': pairs, 'val': pairs, 'test': pairs} with pairs of shape [n, 2]."
             )
         clean: dict[str, Tensor] = {}
+        given = 0
         for part, pairs in splits.items():
             if part != "train" and torch.as_tensor(pairs).numel() == 0:
                 clean[part] = torch.empty((0, 2), dtype=torch.long)
@@ -155,6 +163,7 @@ class Interactions:
             if torch.as_tensor(pairs).numel() == 0:
                 raise InputError("split 'train' is empty: a recommender needs at least one interaction to learn from.")
             clean[part] = as_ids(pairs, "interaction")
+            given += len(pairs)  # type: ignore[arg-type]
         every = torch.cat(list(clean.values()))
         sizes = []
         for column, (what, size) in enumerate((("user", num_users), ("item", num_items))):
@@ -171,8 +180,12 @@ class Interactions:
                 f"interactions {show_ids(key_rows(twice, sizes))} are in more than one split: keep each pair in one of "
                 f"{', '.join(clean)}."
             )
-        alive_users, alive_items = (torch.ones(size, dtype=torch.bool) for size in sizes)
-        return cls(
+        alive_users, alive_items = (
+            _alive(what, size, gone, every[:, column])
+            for column, (what, size, gone) in enumerate((("user", sizes[0], absent_users), ("item", sizes[1], absent_items)))
+        )
+        gone = ~alive_items
+        data = cls(
             clean,
             sizes[0],
             sizes[1],
@@ -180,9 +193,42 @@ class Interactions:
             alive_items,
             name,
             features=as_item_features(features or {}, sizes[1], alive_items),
-            attributes=as_attributes(attributes or {}, sizes[1]),
-            user_names=_names("user", user_names, sizes[0]),
-            item_names=_names("item", item_names, sizes[1]),
+            attributes={
+                key: one.without(gone) if bool(gone.any()) else one
+                for key, one in as_attributes(attributes or {}, sizes[1]).items()
+            },
+            user_names=_names("user", user_names, alive_users),
+            item_names=_names("item", item_names, alive_items),
+        )
+        if given > len(every):
+            data = data.noted(f"{given - len(every):,} of {given:,} given interactions repeat another, and count once")
+        for name_, table in data.features.items():
+            empty = int((table == 0).all(1).sum())
+            if empty:
+                data = data.noted(f"{empty:,} items have a row of zeros in '{name_}'; a row of NaN says that an item lacks it")
+        gaps = [data._gaps(kind) for kind, size in (("user", num_users), ("item", num_items)) if size is None]
+        return data.noted(*(gap for gap in gaps if gap), warn=True)
+
+    def _gaps(self, kind: str) -> str | None:
+        """A note where there are ids that no interaction, feature, attribute or name knows."""
+        column, names = (0, self.user_names) if kind == "user" else (1, self.item_names)
+        alive = self.alive_users if kind == "user" else self.alive_items
+        known = ~alive if names is None else torch.ones_like(alive)
+        for pairs in self.splits.values():
+            known[pairs[:, column]] = True
+        if kind == "item":
+            for table in self.features.values():
+                known |= table.isfinite().all(1)
+            for one in self.attributes.values():
+                known[one.pairs[:, 0]] = True
+        unknown = (~known).nonzero().view(-1)
+        if not len(unknown):
+            return None
+        role = "may be recommended" if kind == "item" else "have nothing to learn from"
+        return (
+            f"ids of {kind}s run to {len(alive) - 1}, but nothing is known of {len(unknown):,} of them ({show_ids(unknown)}), "
+            f"which count as {kind}s and {role}: number {kind}s without gaps, as from_frame does, or pass absent_{kind}s=[...]; "
+            f"num_{kind}s= says that they exist"
         )
 
     @property
@@ -207,7 +253,7 @@ class Interactions:
         """Whether both ends of each pair exist, bool [n]."""
         return self.alive_users[pairs[:, 0]] & self.alive_items[pairs[:, 1]]
 
-    def items_with(self, attribute: str, value: str) -> Tensor:
+    def items_with(self, attribute: str, value: Any) -> Tensor:
         """Ids of the live items with a value of an attribute: one request for "everything of this publisher".
 
         Raises:
@@ -272,6 +318,15 @@ class Interactions:
         """
         return resolve_names(request, self._own_names, _PARTS)
 
+    def noted(self, *notes: str, warn: bool = False) -> Interactions:
+        """The same data with further notes; ``warn`` also says them at once."""
+        if not notes:
+            return self
+        sentences = tuple(f"{note[0].upper()}{note[1:].removesuffix('.')}." for note in notes)
+        if warn:
+            say(sentences)
+        return replace(self, notes=(*self.notes, *sentences))
+
     def with_lineage(self, lineage: Lineage | None) -> Interactions:
         """The same content with another past."""
         return replace(self, lineage=lineage)
@@ -288,16 +343,28 @@ class Interactions:
         return self._digest
 
 
-def _names(what: str, names: Sequence[Any] | None, size: int) -> tuple[str, ...] | None:
+def _alive(what: str, size: int, absent: Any, used: Tensor) -> Tensor:
+    """Which ids stand for something, bool [size]."""
+    alive = torch.ones(size, dtype=torch.bool)
+    if not isinstance(absent, Tensor) and not len(absent):
+        return alive
+    gone = as_ids(absent, what)
+    if int(gone.max()) >= size:
+        raise InputError(f"absent_{what}s names {what} {int(gone.max())}, but there are {size} {what}s.")
+    alive[gone] = False
+    if bool((~alive[used]).any()):
+        raise InputError(f"{what}s {show_ids(torch.unique(used[~alive[used]]))} have interactions, and are said to be absent.")
+    return alive
+
+
+def _names(what: str, names: Sequence[Any] | None, alive: Tensor) -> tuple[str, ...] | None:
     if names is None:
         return None
-    if len(names) != size:
-        raise InputError(f"{what}_names has {len(names)} names, but there are {size} {what}s.")
-    text = tuple(str(name) for name in names)
+    if len(names) != len(alive):
+        raise InputError(f"{what}_names has {len(names)} names, but there are {len(alive)} {what}s.")
+    text = tuple(str(name) if there else "" for name, there in zip(names, alive.tolist(), strict=True))
     twice = [name for name, count in Counter(text).items() if name and count > 1]
     if twice:
         more = f" and {len(twice) - 1} more names stand twice" if len(twice) > 1 else ""
-        raise InputError(
-            f"{text.count(twice[0])} {what}s are named '{twice[0]}'{more}: give every {what} a name of its own."
-        )
+        raise InputError(f"{text.count(twice[0])} {what}s are named '{twice[0]}'{more}: give every {what} a name of its own.")
     return text

@@ -23,8 +23,10 @@ def check_entities(data: Interactions, ids: Tensor, kind: str) -> None:
     alive = data.alive_users if kind == "user" else data.alive_items
     if len(ids) and int(ids.max()) >= len(alive):
         raise InputError(f"unknown {kind}s {show_ids(ids[ids >= len(alive)])}: '{data.name}' has {kind}s 0 to {len(alive) - 1}.")
-    if bool((~alive[ids]).any()):
-        raise InputError(f"{kind}s {show_ids(ids[~alive[ids]])} are already forgotten.")
+    gone = ids[~alive[ids]]
+    if len(gone):
+        never = "" if data.lineage is not None else f", or never were in '{data.name}'"
+        raise InputError(f"{kind}s {show_ids(gone)} are already forgotten{never}.")
 
 
 def remove_users(data: Interactions, ids: Any) -> Interactions:

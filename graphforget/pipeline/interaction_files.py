@@ -54,6 +54,7 @@ def write_interactions(data: Interactions, path: str | Path) -> Path:
         "values": {name: one.values for name, one in data.attributes.items()},
         "user_names": data.user_names,
         "item_names": data.item_names,
+        "notes": data.notes,
     }
     with replacing(path) as temporary:
         header = {"format": _FORMAT, "text": json.dumps(text, ensure_ascii=False)}
@@ -93,7 +94,7 @@ def read_interactions_file(path: Path) -> Interactions:
         raise InputError(f"'{path}' is a damaged file of interactions ({type(error).__name__}: {error}).") from None
     if any(marks.dtype != torch.bool for marks in alive.values()):
         raise InputError(f"'{path}' is a damaged file of interactions: the alive marks must be boolean.")
-    return replace(found, alive_users=alive["users"], alive_items=alive["items"])
+    return replace(found, alive_users=alive["users"], alive_items=alive["items"]).noted(*text.get("notes", ()))
 
 
 def _named(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ changed) or *affected* (they stay, only their context changed); *retain* is all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -59,6 +59,7 @@ class ForgetSplit:
             that does not read them does not pay for them.
         deny: Ids that must not be served any more, by kind, e.g. ``{"item": ids}``.
         lineage: First data and cumulative request (this one included): what gold and evaluation use.
+        notes: What a reader should know of the data and of what this request means for them, in sentences.
     """
 
     # unlink: how to make the unlinked data, or which other context it equals. forget: makes the retained data.
@@ -76,6 +77,7 @@ class ForgetSplit:
         readable: Tensor | None = None,
         region: Callable[[], Mapping[str, Tensor]] | None = None,
         deny: Mapping[str, Tensor] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.request, self.data = request, data
         self.removed = removed
@@ -88,6 +90,7 @@ class ForgetSplit:
         total = request if before is None else before.request | request
         digests = (before.digests if before else ()) + (request.digest(),)
         self.lineage = Lineage(before.data if before else data, total, digests)
+        self.notes: tuple[str, ...] = (*getattr(self.lineage.data, "notes", ()), *notes)
 
     @cached_property
     def altered(self) -> Tensor:

@@ -94,6 +94,7 @@ class ImageClassification(TrainableTask):
             altered=empty,
             affected=empty,
             retain=train[~gone[train]],
+            notes=_note_copies(data, removed_all, train[~gone[train]]),
         )
 
     def view(
@@ -158,6 +159,16 @@ class ImageClassification(TrainableTask):
     def utility(self, model: nn.Module, view: View) -> dict[str, float]:
         """``{"accuracy": ...}``. Raises InputError on an empty view."""
         return {"accuracy": accuracy(self.predict(model, view), view.data.y[view.index])}
+
+
+def _note_copies(data: TensorData, gone: Tensor, stay: Tensor) -> list[str]:
+    copies = data.copies_of(gone, among=stay)
+    if not len(copies):
+        return []
+    return [
+        f"{len(copies):,} training samples that stay are exact copies of forgotten ones ({show_ids(copies)}), so any model "
+        f"trained on what stays learns them again; name them in the request to forget them too."
+    ]
 
 
 def other_classes(y: Tensor, num_classes: int, generator: torch.Generator) -> Tensor:

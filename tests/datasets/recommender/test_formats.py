@@ -49,7 +49,8 @@ def test_splits_and_ratings():
 def test_what_is_known_of_items_becomes_attributes():
     items = pd.DataFrame({"what": ["z", "x", "q"], "maker": ["acme", "zeta", "acme"]})
     data = from_frame(LOG, **NAMES, items=items)
-    assert data.items_with("maker", "acme").tolist() == [3] and data.attributes["maker"].counts() == {"zeta": 1, "acme": 1}
+    assert data.item_names == ("w", "x", "y", "z", "q")  # what only the table knows comes last
+    assert data.items_with("maker", "acme").tolist() == [3, 4] and data.attributes["maker"].counts() == {"acme": 2, "zeta": 1}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_files(tmp_path):
         (tmp_path / "log.parquet").write_bytes(b"PAR1")
         with pytest.raises(InputError, match="needs pyarrow"):
             read_interactions(tmp_path / "log.parquet", **NAMES)
-    (tmp_path / "log.xlsx").write_text("")
+    (tmp_path / "log.xlsx").write_text("who,what")
     for name, sentence in (("none.csv", "there is no file"), ("log.xlsx", "give a .csv, .tsv or .parquet file")):
         with pytest.raises(InputError, match=sentence):
             read_interactions(tmp_path / name)
