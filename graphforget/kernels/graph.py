@@ -260,11 +260,15 @@ class SparseGraph:
             out._settle()
         return out
 
-    @torch.inference_mode(False)  # what is kept must serve training later
     def _settle(self) -> None:
+        if self._edit is not None:  # looked at here, because every reading of an array comes by
+            self._write_out()
+
+    @torch.inference_mode(False)  # what is kept must serve training later
+    def _write_out(self) -> None:
         """Write an edited graph out: its arrays, and its transpose where its base has one."""
         edit = self._edit
-        if edit is None:  # nothing to do, or another thread was quicker
+        if edit is None:  # another thread was quicker
             return
         base, keep = edit.base, torch.ones(edit.base.num_edges, dtype=torch.bool, device=edit.base.device)
         keep[edit.dropped] = False
@@ -278,10 +282,10 @@ class SparseGraph:
             self._rowptr = before.index_select(0, base.rowptr).to(base.col.dtype)
             self._col, self._weight = base.col[keep], None
             if base._transpose is not None:
-                self._settle_transpose(base, keep, before)
+                self._write_transpose(base, keep, before)
         self._edit = None
 
-    def _settle_transpose(self, base: SparseGraph, keep: Tensor, before: Tensor) -> None:
+    def _write_transpose(self, base: SparseGraph, keep: Tensor, before: Tensor) -> None:
         other, perm = base.transpose(), base.perm
         kept = keep.index_select(0, perm)
         dtype = self._col.dtype

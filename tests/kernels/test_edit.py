@@ -162,6 +162,6 @@ def test_bad_input_is_named(call, words):
 
 def test_threads_may_write_the_same_graph_out():
     graph = star().drop(torch.tensor([3]))
-    graph._settle()
-    graph._settle()  # the thread that came second
+    graph._write_out()
+    graph._write_out()  # the thread that came second
     assert not graph.edited and graph.num_edges == 199

@@ -200,8 +200,8 @@ def relational_sum(
         graph, own = graphs[r], weight[r]
         if own.dim() == 3:
             assert x is not None
-            near = kernels.spmm(graph, x.to_dense() if isinstance(x, SparseGraph) else x, reduce)
-            out = out + torch.einsum("nbi,bio->nbo", near.view(near.size(0), own.size(0), -1), own).flatten(1)
+            near = kernels.spmm(graph, x.to_dense().to(own.dtype) if isinstance(x, SparseGraph) else x, reduce)
+            out = out + torch.einsum("nbi,bio->nbo", near.view(near.size(0), *own.shape[:2]), own).flatten(1)
         elif isinstance(x, Tensor) and own.size(0) <= own.size(1):
             out = out + kernels.spmm(graph, x, reduce) @ own
         else:

@@ -61,6 +61,17 @@ def test_outputs_and_gradients_are_those_of_pyg(options, out):
     compare(ours, theirs, x, (edges[:, :0], types[:0]), edges[:, :0], types[:0])
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+def test_features_of_ones_and_no_nodes_at_all(options):
+    """Features that are only zeros and ones have no array of values, hence no type of their own."""
+    ours, theirs = pair(**options)
+    edges, types = typed_edges()
+    x = (torch.rand(N, F, generator=torch.Generator().manual_seed(2)) < 0.3).double()
+    for bits in (x, torch.zeros_like(x)):
+        compare(ours, theirs, bits, (edges, types), edges, types, SparseGraph.from_dense(bits))
+    compare(ours, theirs, x[:0], (edges[:, :0], types[:0]), edges[:, :0], types[:0])
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.sampled_from(OPTIONS), st.integers(1, 6), st.data())
 def test_any_small_graph(options, n, data):

@@ -30,11 +30,12 @@ class GATConv(Helped, pyg.GATConv):
         self, x: Any, edge_index: Any, edge_attr: Any = None, size: Any = None, return_attention_weights: bool | None = None
     ) -> Any:
         """See ``torch_geometric.nn.GATConv``."""
-        asked = edge_attr is not None or size is not None or isinstance(return_attention_weights, bool)
-        if asked or not self.ready(x, edge_index):
+        plain = edge_attr is None and size is None and return_attention_weights is None
+        if not self.ready(x, edge_index, options=plain, sparse=True):
             return super().forward(x, edge_index, edge_attr, size, return_attention_weights)  # type: ignore[call-overload]
         with self.on_kernels():
             first, second = x if isinstance(x, tuple) else (x, x)
+            rest = None if self.res is None else apply(self.res, second)  # first, as PyG does: lazy layers draw in this order
             if self.lin is not None:
                 source = self._heads(self.lin, first)
                 target = source if first is second else self._heads(self.lin, second)
@@ -43,9 +44,7 @@ class GATConv(Helped, pyg.GATConv):
             edges = self._edges(edge_index, target.size(0), source.size(0))
             out = self._aggregate(edges, source, (source * self.att_src).sum(-1), (target * self.att_dst).sum(-1))
             out = out.flatten(1) if self.concat else out.mean(1)
-            if self.res is not None:
-                out = out + apply(self.res, second)
-            return plus(out, self.bias)
+            return plus(out if rest is None else out + rest, self.bias)
 
     def _heads(self, lin: Any, x: Tensor) -> Tensor:
         return apply(lin, x).view(-1, self.heads, self.out_channels)

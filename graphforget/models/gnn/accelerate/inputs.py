@@ -20,6 +20,20 @@ _SPARSE_BELOW = 0.2  # share of non-zero entries under which a linear layer is c
 _SAMPLE = 256  # rows looked at before all are counted
 
 
+# ---- when they may be read --------------------------------------------------------------------------------------
+def recorded() -> str | None:
+    """Who records or transforms the tensor operations of this moment, and must not meet kernels and look-ups; or None."""
+    if torch.compiler.is_compiling():
+        return "torch.compile reads PyG's code"
+    if torch.jit.is_tracing():
+        return "torch.jit.trace records PyG's operations"
+    if torch._C._are_functorch_transforms_active():
+        return "torch.func transforms PyG's operations"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "forward-mode differentiation follows PyG's operations"
+    return None
+
+
 # ---- graphs ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, eq=False)
 class Structure:
@@ -82,15 +96,17 @@ def _twin(graph: SparseGraph) -> SparseGraph:
 
 # ---- features -------------------------------------------------------------------------------------------------
 def features(x: Tensor, *, is_input: bool = False) -> SparseGraph | None:
-    """The sparse form of features that need no gradient and are mostly zeros, kept with them; else None.
+    """The sparse form of features that need no gradient and are sparse or mostly zeros, kept with them; else None.
 
     Args:
-        x: [N, F].
+        x: [N, F], dense or in one of torch's sparse layouts.
         is_input: Whether this is known to be an input of the model. Without gradients hidden activations cannot be told from
             inputs, and sorting those out anew in every pass would not pay; so only what is known already is then read.
     """
-    if x.requires_grad or x.dim() != 2 or x.layout != torch.strided or x.dtype not in (torch.float32, torch.float64):
+    if x.requires_grad or x.dim() != 2 or x.dtype not in (torch.float32, torch.float64):
         return None
+    if x.layout != torch.strided:
+        return shared.get(x, "features", (), lambda: _from_sparse(x))
     if not is_input and not torch.is_grad_enabled():
         return shared.peek(x, "features")  # type: ignore[no-any-return]
     return shared.get(x, "features", (), lambda: SparseGraph.from_dense(x) if _mostly_zero(x) else None)
@@ -101,6 +117,13 @@ def dense_of(sparse: SparseGraph) -> Tensor:
     x = shared.get(sparse, "dense", (), sparse.to_dense)
     shared.get(x, "features", (), lambda: _twin(sparse))
     return x
+
+
+def _from_sparse(x: Tensor) -> SparseGraph | None:
+    try:
+        return SparseGraph.from_csr(x.to_sparse_csr())
+    except RuntimeError:  # a layout that torch does not convert
+        return None
 
 
 def _mostly_zero(x: Tensor) -> bool:

@@ -15,11 +15,10 @@ from graphforget.base.memo import shared
 from graphforget.kernels import SparseGraph, spmm
 from graphforget.models.gnn.accelerate.attention import GATConv
 from graphforget.models.gnn.accelerate.helped import (
-    REDUCE,
-    SUM,
     Helped,
     apply,
     is_plain,
+    is_watched,
     narrows,
     plus,
     product,
@@ -35,7 +34,7 @@ class GCNConv(Helped, pyg.GCNConv):
 
     def forward(self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None) -> Tensor:
         """See ``torch_geometric.nn.GCNConv``."""
-        if isinstance(x, tuple) or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=not isinstance(x, tuple), sparse=True):
             return super().forward(x, edge_index, edge_weight)
         with self.on_kernels():
             if self.normalize:
@@ -49,18 +48,18 @@ class GCNConv(Helped, pyg.GCNConv):
 class SAGEConv(Helped, pyg.SAGEConv):
     """The mean or sum of neighbours is taken after the linear map where that is narrower."""
 
-    aggregations = REDUCE
+    reductions = frozenset({"sum", "mean"})
 
     def forward(self, x: Any, edge_index: Any, size: Any = None) -> Tensor:
         """See ``torch_geometric.nn.SAGEConv``."""
-        if size is not None or not self.ready(x, edge_index):
+        if not self.ready(x, edge_index, options=size is None):
             return super().forward(x, edge_index, size)
         with self.on_kernels():
             graph = self.structure(x, edge_index).graph
             source, target = x if isinstance(x, tuple) else (x, x)
             if self.project:
                 source = apply(self.lin, source).relu()
-            out = aggregate_then(self.lin_l, graph, source, self.aggr)
+            out = aggregate_then(self.lin_l, graph, source, self.reduce)
             if self.root_weight:
                 out = out + apply(self.lin_r, target)
             return F.normalize(out, p=2.0, dim=-1) if self.normalize else out
@@ -69,26 +68,26 @@ class SAGEConv(Helped, pyg.SAGEConv):
 class GraphConv(Helped, pyg.GraphConv):
     """As :class:`SAGEConv`, with edge weights."""
 
-    aggregations = REDUCE
+    reductions = frozenset({"sum", "mean"})
 
     def forward(self, x: Any, edge_index: Any, edge_weight: Tensor | None = None, size: Any = None) -> Tensor:
         """See ``torch_geometric.nn.GraphConv``."""
-        if size is not None or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=size is None):
             return super().forward(x, edge_index, edge_weight, size)
         with self.on_kernels():
             graph = weighted(self.structure(x, edge_index), edge_index, edge_weight)
             source, target = x if isinstance(x, tuple) else (x, x)
-            return aggregate_then(self.lin_rel, graph, source, self.aggr) + apply(self.lin_root, target)
+            return aggregate_then(self.lin_rel, graph, source, self.reduce) + apply(self.lin_root, target)
 
 
 class GINConv(Helped, pyg.GINConv):
     """Neighbours are added after the first layer of ``nn`` where that is a linear one, in an ``nn.Sequential``, and narrower."""
 
-    aggregations = REDUCE
+    reductions = frozenset({"sum", "mean"})
 
     def forward(self, x: Any, edge_index: Any, size: Any = None) -> Tensor:
         """See ``torch_geometric.nn.GINConv``."""
-        if size is not None or not self.ready(x, edge_index):
+        if not self.ready(x, edge_index, options=size is None):
             return super().forward(x, edge_index, size)
         with self.on_kernels():
             graph = self.structure(x, edge_index).graph
@@ -96,10 +95,10 @@ class GINConv(Helped, pyg.GINConv):
             first, rest = first_linear(self.nn)
             if first is not None and narrows(first, source, target):
                 own = product(first, target)
-                near = spmm(graph, own if source is target else product(first, source), reduce_of(self.aggr))
+                near = spmm(graph, own if source is target else product(first, source), self.reduce)
                 hidden = near + (1 + self.eps) * own
                 return rest(plus(hidden, first.bias))
-            return self.nn(spmm(graph, source, reduce_of(self.aggr)) + (1 + self.eps) * target)
+            return self.nn(spmm(graph, source, self.reduce) + (1 + self.eps) * target)
 
 
 class LGConv(Helped, pyg.LGConv):
@@ -107,7 +106,7 @@ class LGConv(Helped, pyg.LGConv):
 
     def forward(self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None) -> Tensor:
         """See ``torch_geometric.nn.LGConv``."""
-        if isinstance(x, tuple) or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=not isinstance(x, tuple)):
             return super().forward(x, edge_index, edge_weight)
         with self.on_kernels():
             if self.normalize:
@@ -120,7 +119,7 @@ class SGConv(Helped, pyg.SGConv):
 
     def forward(self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None) -> Tensor:
         """See ``torch_geometric.nn.SGConv``."""
-        if isinstance(x, tuple) or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=not isinstance(x, tuple)):
             return super().forward(x, edge_index, edge_weight)
         with self.on_kernels():
             graph = self.normalised(x, edge_index, edge_weight, loops=self.add_self_loops)[2]
@@ -132,11 +131,8 @@ class SGConv(Helped, pyg.SGConv):
 
             constant = not x.requires_grad and (edge_weight is None or not edge_weight.requires_grad)
             if self.cached and constant:
-                return self.lin(
-                    shared.get(
-                        edge_index, ("sgc", self.K, self.add_self_loops, self.flow), (x, edge_weight), lambda: propagate(x)
-                    )
-                )
+                key = ("sgc", self.K, self.add_self_loops, self.flow)
+                return self.lin(shared.get(edge_index, key, (x, edge_weight), lambda: propagate(x)))
             return propagate_then(self.lin, propagate, x)
 
 
@@ -148,7 +144,7 @@ class APPNP(Helped, pyg.APPNP):
         dropping = self.dropout > 0 and self.training
         # Without weights there is nothing to drop: PyG says so.
         unweighted = dropping and not self.normalize and edge_weight is None
-        if isinstance(x, tuple) or unweighted or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=not isinstance(x, tuple) and not unweighted):
             return super().forward(x, edge_index, edge_weight)
         with self.on_kernels():
             weight: Tensor | None
@@ -171,7 +167,7 @@ class TAGConv(Helped, pyg.TAGConv):
 
     def forward(self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None) -> Tensor:
         """See ``torch_geometric.nn.TAGConv``."""
-        if isinstance(x, tuple) or not self.ready(x, edge_index, edge_weight):
+        if not self.ready(x, edge_index, edge_weight, options=not isinstance(x, tuple)):
             return super().forward(x, edge_index, edge_weight)
         with self.on_kernels():
             if self.normalize:
@@ -197,8 +193,10 @@ class ChebConv(Helped, pyg.ChebConv):
         self, x: Tensor, edge_index: Any, edge_weight: Tensor | None = None, batch: Any = None, lambda_max: Any = None
     ) -> Tensor:
         """See ``torch_geometric.nn.ChebConv``."""
+        # Without edges PyG takes the maximum of nothing, and says so.
+        some = not isinstance(edge_index, Tensor) or edge_index.numel() > 0
         simple = batch is None and lambda_max is None and not isinstance(x, tuple)
-        if not simple or not self.ready(x, edge_index, edge_weight) or not edge_index.numel():
+        if not self.ready(x, edge_index, edge_weight, options=simple and some):
             return super().forward(x, edge_index, edge_weight, batch, lambda_max)
         with self.on_kernels():
             graph = self._laplacian(x, edge_index, edge_weight)
@@ -230,11 +228,6 @@ class ChebConv(Helped, pyg.ChebConv):
 
 
 # ---- pieces ---------------------------------------------------------------------------------------------------
-def reduce_of(aggr: str) -> Any:
-    """PyG's name of a linear aggregation in the kernels' words."""
-    return "sum" if aggr in SUM else "mean"
-
-
 def weighted(edges: Structure, edge_index: Tensor, edge_weight: Tensor | None) -> SparseGraph:
     """Compiled edges with weights; constant ones are kept."""
     if edge_weight is None or edge_weight.requires_grad:
@@ -243,14 +236,14 @@ def weighted(edges: Structure, edge_index: Tensor, edge_weight: Tensor | None) -
     return shared.get(edge_index, key, (edge_weight,), lambda: edges.weighted(edge_weight))
 
 
-def aggregate_then(lin: Any, graph: SparseGraph, x: Tensor, aggr: str) -> Tensor:
+def aggregate_then(lin: Any, graph: SparseGraph, x: Tensor, reduce: Any) -> Tensor:
     """``lin`` of aggregated neighbours; rows without neighbours keep its bias."""
-    return propagate_then(lin, lambda values: spmm(graph, values, reduce_of(aggr)), x)
+    return propagate_then(lin, lambda values: spmm(graph, values, reduce), x)
 
 
 def first_linear(module: Any) -> tuple[Any, Any]:
     """(first linear layer, what follows it) of an ``nn.Sequential``, or (None, the module)."""
-    if type(module) is not nn.Sequential or not len(module) or module._forward_hooks or module._forward_pre_hooks:
+    if type(module) is not nn.Sequential or not len(module) or is_watched(module):
         return None, module
     return (module[0], module[1:]) if is_plain(module[0]) else (None, module)
 
