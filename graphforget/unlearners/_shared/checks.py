@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from graphforget.exceptions import InputError
 from graphforget.registry import nearest
 
 
 def check_number(
-    name: str, value: Any, *, low: float, high: float = math.inf, open_low: bool = False, none: str | None = None
+    name: str, value: object, *, low: float, high: float = math.inf, open_low: bool = False, none: str | None = None
 ) -> None:
     """Refuse ``value`` unless it is a finite number in [low, high] (without ``low`` where ``open_low``).
 
@@ -28,8 +27,8 @@ def check_number(
     """
     if value is None and none is not None:
         return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if number and (value > low if open_low else value >= low) and value <= high:
+    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if math.isfinite(number) and low <= number <= high and not (open_low and number == low):
         return
     bound = f"greater than {low:g}" if open_low else f"at least {low:g}"
     bound += "" if high == math.inf else f" and at most {high:g}"
@@ -37,7 +36,7 @@ def check_number(
     raise InputError(f"{name} must be a number {bound}{also}; got {value!r}.")
 
 
-def check_count(name: str, value: Any, *, low: int = 0, none: str | None = None) -> None:
+def check_count(name: str, value: object, *, low: int = 0, none: str | None = None) -> None:
     """Refuse ``value`` unless it is an integer of at least ``low``.
 
     Raises:
@@ -51,7 +50,7 @@ def check_count(name: str, value: Any, *, low: int = 0, none: str | None = None)
     raise InputError(f"{name} must be an integer of {low} or more{also}; got {value!r}.")
 
 
-def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Refuse ``value`` unless it is one of ``choices``.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +17,7 @@ GAP_GROWTH, GAP_SLACK = 0.25, 0.01
 
 def proxy_targets(
     run: Run, batches: Sequence[Batch], *, epochs: int, lr: float | None = None, layers: Sequence[str] = ()
-) -> tuple[list[Forward], dict[str, Any]]:
+) -> tuple[list[Forward], dict[str, float]]:
     """What a briefly repaired copy of the original says of the forgotten examples.
 
     The copy never sees the forgotten examples as training targets; whatever of them its predictions still carry, the
@@ -39,7 +38,7 @@ def proxy_targets(
         return list(run.task.forward(model, *batches, layers=layers)), facts
 
 
-def repaired_copy(run: Run, *, epochs: int, lr: float | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def repaired_copy(run: Run, *, epochs: int, lr: float | None = None) -> tuple[nn.Module, dict[str, float]]:
     """A copy of the original, trained on the retained data until it begins to overfit what is retained.
 
     The measure is the validation gap, loss(val) - loss(D_r) on the retained data: a retrained model has about the gap

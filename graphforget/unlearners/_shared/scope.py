@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from graphforget.base import RegionOptions, Run, Task
 from graphforget.exceptions import InputError, Reason
@@ -32,7 +31,7 @@ def scope_reasons(task: Task, scope: str) -> list[Reason]:
     return []
 
 
-def localised(run: Run, options: RegionOptions) -> tuple[Run, dict[str, Any]]:
+def localised(run: Run, options: RegionOptions) -> tuple[Run, dict[str, float]]:
     """The run on the part of the graph that its deletion reaches, and facts for the result's ``info``.
 
     What can change lies within L hops of the deletion, L being the task's ``num_hops``; computing that exactly reads 2L hops.

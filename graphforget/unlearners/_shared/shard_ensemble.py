@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from graphforget import seed as seeds
-from graphforget.base import Ensemble, Outcome, Prepared, Run, Task, device_of
+from graphforget.base import Data, Ensemble, Outcome, Prepared, Run, Task, device_of
 from graphforget.exceptions import InputError
 from graphforget.unlearners._shared.shards import Membership, pack, train_stages, unpack
 
 
 def train_ensemble(
-    model: nn.Module, task: Task, data: Any, where: Membership, *, seed: int, num_stages: int, epochs: int | None
+    model: nn.Module, task: Task, data: Data, where: Membership, *, seed: int, num_stages: int, epochs: int | None
 ) -> Prepared:
     """One model per shard that has examples, and the state: membership, seed, members and the weights before every stage.
 

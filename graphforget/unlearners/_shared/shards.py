@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphforget import seed as seeds
-from graphforget.base import Task
+from graphforget.base import Data, Task
+from graphforget.exceptions import InputError
 from graphforget.requests import ForgetSplit
 from graphforget.requests.keys import is_among
 
@@ -39,7 +40,7 @@ class Membership:
         """Read from a method's state."""
         return cls(state["examples"], state["shard"], state["stage"])
 
-    def to_state(self) -> dict[str, Any]:
+    def to_state(self) -> dict[str, Tensor]:
         """For a method's state."""
         return {"examples": self.examples, "shard": self.shard, "stage": self.stage}
 
@@ -70,28 +71,20 @@ class Membership:
         return first
 
 
-def hashed(ids: Tensor, seed: int, count: int) -> Tensor:
-    """A bucket from 0 to ``count`` - 1 for every example id [n] or [n, 2], a function of the id and the seed alone.
+def only(data: Data, index: Tensor) -> Data:
+    """The same data with these training examples and no held-out ones, so that training reads nothing of other shards.
 
-    As nothing else decides it, the examples that stay are where they would be without those that went.
+    Raises:
+        InputError: The container is no dataclass, so that its parts cannot be replaced.
     """
-    mixed = torch.full((len(ids),), seed % 2**31, dtype=torch.long)
-    for column in ids.view(len(ids), -1).unbind(1):
-        mixed = mixed + column + 0x1E3779B97F4A7C15
-        for shift, factor in ((30, 0x3F58476D1CE4E5B9), (27, 0x14D049BB133111EB)):  # the steps of splitmix64; products wrap
-            mixed = (mixed ^ ((mixed >> shift) & ((1 << (64 - shift)) - 1))) * factor
-        mixed = mixed ^ ((mixed >> 31) & ((1 << 33) - 1))
-    return ((mixed >> 20) & 0x7FFFFFFF) % count
-
-
-def only(data: Any, index: Tensor) -> Any:
-    """The same data with these training examples and no held-out ones, so that training reads nothing of other shards."""
+    if not is_dataclass(data):
+        raise InputError(f"shards are made by replacing the parts of the data, and a {type(data).__name__} is no dataclass.")
     return replace(data, splits={name: index if name == "train" else ids[:0] for name, ids in data.splits.items()})
 
 
 def train_stages(
     task: Task,
-    data: Any,
+    data: Data,
     stages: Sequence[Tensor],
     *,
     seed: int,
@@ -135,10 +128,12 @@ def pack(shard: int, checkpoints: Mapping[int, Mapping[str, Tensor]]) -> dict[st
     return {f"{_prefix(shard, stage)}{name}": value for stage, one in checkpoints.items() for name, value in one.items()}
 
 
-def unpack(state: Mapping[str, Any], shard: int, stage: int) -> dict[str, Tensor] | None:
+def unpack(state: Mapping[str, object], shard: int, stage: int) -> dict[str, Tensor] | None:
     """The weights of a shard before a stage; None before the first."""
     prefix = _prefix(shard, stage)
-    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    found = {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix) and isinstance(value, Tensor)
+    }
     return found or None
 
 

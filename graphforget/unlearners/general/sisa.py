@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from graphforget import seed as seeds
 from graphforget.base import Ensemble, FitLog, Outcome, Prepared, Run, Tags, Task, Unlearner
 from graphforget.unlearners._shared.checks import check_count
 from graphforget.unlearners._shared.shard_ensemble import retrain_touched, train_ensemble
-from graphforget.unlearners._shared.shards import Membership, hashed
+from graphforget.unlearners._shared.shards import Membership
 
 
 class SISA(Unlearner):
@@ -86,3 +87,17 @@ class SISA(Unlearner):
 
     def _unlearn(self, run: Run) -> Outcome:
         return retrain_touched(run, num_stages=self.num_slices, epochs=self._epochs(run.task))
+
+
+def hashed(ids: Tensor, seed: int, count: int) -> Tensor:
+    """A bucket from 0 to ``count`` - 1 for every example id [n] or [n, 2], a function of the id and the seed alone.
+
+    As nothing else decides it, the examples that stay are where they would be without those that went.
+    """
+    mixed = torch.full((len(ids),), seed % 2**31, dtype=torch.long)
+    for column in ids.view(len(ids), -1).unbind(1):
+        mixed = mixed + column + 0x1E3779B97F4A7C15
+        for shift, factor in ((30, 0x3F58476D1CE4E5B9), (27, 0x14D049BB133111EB)):  # the steps of splitmix64; products wrap
+            mixed = (mixed ^ ((mixed >> shift) & ((1 << (64 - shift)) - 1))) * factor
+        mixed = mixed ^ ((mixed >> 31) & ((1 << 33) - 1))
+    return ((mixed >> 20) & 0x7FFFFFFF) % count

@@ -20,7 +20,7 @@ from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.metrics.divergence import divergence
 from graphforget.requests import DeletionRequest
 from graphforget.requests.keys import KeySet, smaller_first
-from graphforget.tasks import GraphTask
+from graphforget.tasks.graph.task import GraphTask
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.proxy import proxy_targets
 from graphforget.unlearners._shared.scope import check_scope, localised, scope_reasons

@@ -26,8 +26,8 @@ from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, k_hop
 from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.requests.keys import difference
-from graphforget.tasks import GraphTask
 from graphforget.tasks.graph.encoding import Encoding
+from graphforget.tasks.graph.task import GraphTask
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.scope import check_scope, localised
 

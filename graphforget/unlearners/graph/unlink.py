@@ -10,7 +10,7 @@ from graphforget.base import Ensemble, FitLog, Outcome, RegionOptions, Run, Tags
 from graphforget.exceptions import Reason
 from graphforget.graphs import GraphData
 from graphforget.requests import DeletionRequest
-from graphforget.tasks import GraphTask
+from graphforget.tasks.graph.task import GraphTask
 from graphforget.unlearners._shared.scope import check_scope, localised
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from graphforget import seed as seeds
 from graphforget.base import Outcome, Run, Tags, Unlearner, rows_by_parameter
 from graphforget.base.capabilities import entity_rows
+from graphforget.interactions import Interactions
+from graphforget.requests import ForgetSplit
 from graphforget.unlearners._shared.checks import check_count, check_number
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET
 from graphforget.unlearners.recommendation._shared.contrast import Score, pair_scorer, stratified_difference
@@ -110,7 +112,7 @@ class GraphForgetRec(Unlearner):
 
     # ---- rows ---------------------------------------------------------------------------------------------
     def _operate(
-        self, model: nn.Module, before: Any, gone: Tensor, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]
+        self, model: nn.Module, before: Interactions, gone: Tensor, named: Mapping[str, Tensor], fresh: Mapping[str, Tensor]
     ) -> dict[str, int]:
         """Move every row towards its fresh value by the share of its training that goes; rows of ``named`` all the way.
 
@@ -160,7 +162,7 @@ class GraphForgetRec(Unlearner):
         return {**facts, "target": target, **self._descend(run, real, target, fresh)}
 
     def _controls(
-        self, split: Any, kind: str, named: Mapping[str, Tensor], generator: torch.Generator
+        self, split: ForgetSplit, kind: str, named: Mapping[str, Tensor], generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Retained pairs that the calibration forgets as well, and all users and items that it forgets, by kind."""
         retain, wide = split.retain, dict(named)

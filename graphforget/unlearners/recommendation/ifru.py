@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphforget.base import Outcome, Run, Tags, Unlearner, rows_by_parameter
 from graphforget.interactions import Interactions
-from graphforget.tasks import Recommendation
+from graphforget.tasks.recommendation.task import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.hessian import Rows, adam_solve, damped_solve, gradient
 from graphforget.unlearners._shared.steps import NOTHING_TO_FORGET

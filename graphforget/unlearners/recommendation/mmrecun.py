@@ -14,7 +14,7 @@ from graphforget.exceptions import InputError
 from graphforget.interactions import Interactions, remove_pairs
 from graphforget.metrics.utility import top_items
 from graphforget.requests import View, as_positions
-from graphforget.tasks import Recommendation
+from graphforget.tasks.recommendation.task import Recommendation
 from graphforget.unlearners._shared.checks import check_choice, check_count, check_number
 from graphforget.unlearners._shared.steps import descend, make_adam
 from graphforget.unlearners.recommendation._shared.rows import REMOVING_KINDS

@@ -1,30 +1,27 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from graphforget.exceptions import InputError
 from graphforget.testing.tiny import tiny_case, tiny_data
-from graphforget.unlearners._shared.shards import Membership, hashed, only, pack, train_stages, unpack
+from graphforget.unlearners._shared.shards import Membership, only, pack, train_stages, unpack
 
 DATA = tiny_data("recommendation")
-
-
-def test_hashes_follow_the_id_and_the_seed_alone_and_spread_evenly():
-    ids = torch.cartesian_prod(torch.arange(60), torch.arange(50))
-    buckets = hashed(ids, 3, 7)
-    few = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0))[:400]
-    assert torch.equal(hashed(ids[few], 3, 7), buckets[few])
-    share = torch.bincount(buckets, minlength=7) / len(ids)
-    assert float(share.min()) > 0.12 and float(share.max()) < 0.17  # 1/7 = 0.143; the deviation of a share is 0.006
-    assert 0.08 < float((hashed(ids, 4, 7) == buckets).double().mean()) < 0.2
-    assert float((hashed(ids.flip(1), 3, 7) == buckets).double().mean()) < 0.2
-    single = torch.bincount(hashed(torch.arange(3000), 3, 7), minlength=7)
-    assert int(single.min()) > 360 and int(hashed(torch.arange(9), 0, 1).max()) == 0
 
 
 def test_a_part_holds_its_examples_and_nothing_held_out():
     part = only(DATA, DATA.splits["train"][:5])
     assert torch.equal(part.splits["train"], DATA.splits["train"][:5])
     assert len(part.splits["val"]) == len(part.splits["test"]) == 0 and int(part.positives.counts().sum()) == 5
+
+
+def test_data_whose_parts_cannot_be_replaced_are_refused():
+    class Plain:
+        splits = DATA.splits
+
+    with pytest.raises(InputError, match="a Plain is no dataclass"):
+        only(Plain(), DATA.splits["train"][:5])
 
 
 def test_membership_gives_stages_and_what_a_deletion_touches_first():

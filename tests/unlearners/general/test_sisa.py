@@ -13,6 +13,7 @@ from graphforget.testing.snapshots import same_weights
 from graphforget.testing.tiny import tiny_case
 from graphforget.unlearners import SISA
 from graphforget.unlearners._shared.shards import Membership
+from graphforget.unlearners.general.sisa import hashed
 
 CASE = tiny_case("recommendation")
 METHOD = SISA(num_shards=4, epochs=3)
@@ -129,3 +130,16 @@ def test_settings_tasks_and_models_are_checked():
 def test_contract(params, task):
     report = check_unlearner(SISA(**params), tasks=[task])
     assert {"exact", "sequence", "forgotten content unread", "copies and saves"} <= {c.name for c in report.executed}
+
+
+def test_hashes_follow_the_id_and_the_seed_alone_and_spread_evenly():
+    ids = torch.cartesian_prod(torch.arange(60), torch.arange(50))
+    buckets = hashed(ids, 3, 7)
+    few = torch.randperm(len(ids), generator=torch.Generator().manual_seed(0))[:400]
+    assert torch.equal(hashed(ids[few], 3, 7), buckets[few])
+    share = torch.bincount(buckets, minlength=7) / len(ids)
+    assert float(share.min()) > 0.12 and float(share.max()) < 0.17  # 1/7 = 0.143; the deviation of a share is 0.006
+    assert 0.08 < float((hashed(ids, 4, 7) == buckets).double().mean()) < 0.2
+    assert float((hashed(ids.flip(1), 3, 7) == buckets).double().mean()) < 0.2
+    single = torch.bincount(hashed(torch.arange(3000), 3, 7), minlength=7)
+    assert int(single.min()) > 360 and int(hashed(torch.arange(9), 0, 1).max()) == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from graphforget.base import Task, count_work, device_of
 from graphforget.base.capabilities import reads_graph
+from graphforget.interactions import Interactions
 
 Score = Callable[[Tensor, Tensor], Tensor]
 Known = Callable[[Tensor, Tensor], Tensor]
@@ -95,7 +95,7 @@ def stratified_difference(one: Tensor, one_by: Tensor, two: Tensor, two_by: Tens
     return float((weight * (means[0] - means[1])).sum() / weight.sum()) if bool(weight.any()) else 0.0
 
 
-def pair_scorer(task: Task, model: nn.Module, data: Any) -> Score:
+def pair_scorer(task: Task, model: nn.Module, data: Interactions) -> Score:
     """Scores of pairs (user [n], item [n]) on ``data``; a model that reads the graph encodes it once, here."""
     device = device_of(model)
     if not reads_graph(model):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from graphforget.interactions import Interactions
+from graphforget.requests import ForgetSplit
 from graphforget.requests.keys import column_keys
 from graphforget.unlearners.recommendation._shared.contrast import Contrast, matched
 
@@ -32,7 +33,7 @@ class Returning:
             interactions, where both rows stand.
     """
 
-    data: Any
+    data: Interactions
     named: Mapping[str, Tensor]
     members: Contrast
     pushed: Contrast
@@ -41,13 +42,15 @@ class Returning:
     remember: tuple[str, ...]
 
 
-def returning(kind: str, split: Any, gone: Tensor, named: Mapping[str, Tensor], generator: torch.Generator) -> Returning | None:
+def returning(
+    kind: str, split: ForgetSplit, gone: Tensor, named: Mapping[str, Tensor], generator: torch.Generator
+) -> Returning | None:
     """The deletion of ``gone`` as seen through one kind of removed pair; None where there is none.
 
     A removed pair is of its item's kind if the item goes and the user stays, of its user's kind the other way round, and an
     interaction where both stay. Where both go nothing of the pair is left that could be read.
     """
-    before = split.data
+    before: Interactions = split.data
     sizes = {"user": before.num_users, "item": before.num_items}
     dead = {k: torch.zeros(size, dtype=torch.bool).index_fill(0, named[k], True) for k, size in sizes.items()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +11,14 @@ from graphforget import seed as seeds
 from graphforget.base import Run, rows_by_parameter
 from graphforget.base.capabilities import entity_rows
 from graphforget.exceptions import InputError, Reason
+from graphforget.interactions import Interactions
 from graphforget.requests import DeletionRequest, ForgetSplit
 
 SCOPES = ("requested", "touched")
 # What takes interactions away: the kinds that a method serves which works on interactions that are gone.
 REMOVING_KINDS = frozenset({"user", "item", "interaction"})
+
+Manifest = dict[str, dict[str, int] | list[str]]
 
 
 def entities(split: ForgetSplit, scope: str) -> dict[str, Tensor]:
@@ -79,9 +81,10 @@ def reset_rows(model: nn.Module, ids: Mapping[str, Tensor], fresh: Mapping[str, 
     return {name: len(which) for name, which in rows.items()}
 
 
-def manifest(run: Run, rows: Mapping[str, int]) -> dict[str, Any]:
+def manifest(run: Run, rows: Mapping[str, int]) -> Manifest:
     """What a deletion touched, JSON-safe: rows by parameter, interactions by part, feature rows, and graphs."""
-    before, after = run.split.data, run.split.retain_data
+    before: Interactions = run.split.data
+    after: Interactions = run.split.retain_data
     features = {
         name: int((table.isfinite().all(1) & ~after.features[name].isfinite().all(1)).sum())
         for name, table in before.features.items()
@@ -92,6 +95,6 @@ def manifest(run: Run, rows: Mapping[str, int]) -> dict[str, Any]:
     return {"rows": dict(rows), "interactions": lost, "features": features, "graphs": touched}
 
 
-def surgery(run: Run, scope: str) -> dict[str, Any]:
+def surgery(run: Run, scope: str) -> dict[str, Manifest]:
     """Reset rows in ``run.model`` and say what was touched: ``{"touched": manifest}``."""
     return {"touched": manifest(run, reset_rows(run.model, entities(run.split, scope), fresh_tables(run)))}
