@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import graphforget
 from graphforget.base import Ensemble, capabilities
 from graphforget.base.capabilities import (
     ClosedForm,
@@ -40,6 +43,7 @@ from graphforget.models.recommender.base import Encoded
 from graphforget.models.recommender.ease import ItemScores
 from graphforget.testing import tiny_case
 
+ROOT = Path(graphforget.__file__).parent
 METHODS = {
     "decode": (has_decode, Decode),
     "score_all": (has_score_all, ScoreAll),
@@ -82,6 +86,25 @@ def test_examples_of_the_page_run():
     ]
     without = [p.__name__ for p in documented if ">>>" not in (p.__doc__ or "")]
     assert len(documented) == 12 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
+
+
+# Attributes of PyG's layers and stacks, which nobody promises: read where reach and direction of message passing are counted.
+OF_PYG = {"num_layers", "convs", "K", "flow"}
+HELD_IN = {"model", "module", "template", "inner", "original", "encoded", "teacher", "student", "final", "shadow"}
+
+
+def test_nothing_else_looks_for_an_attribute_on_a_model():
+    found = set()
+    for path in sorted(ROOT.rglob("*.py")):
+        if path == Path(capabilities.__file__) or "kernels" in path.parts:  # there a module is one of Python's
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+                where, name = node.args[0], node.args[1]
+                held = where.attr if isinstance(where, ast.Attribute) else getattr(where, "id", "")
+                if held in HELD_IN and not (isinstance(name, ast.Constant) and name.value in OF_PYG):
+                    found.add(f"{path.relative_to(ROOT)}: {ast.unparse(node)}")
+    assert found == set()
 
 
 @pytest.mark.parametrize("name", METHODS)

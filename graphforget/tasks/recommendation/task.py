@@ -44,9 +44,9 @@ class Recommendation(TrainableTask):
 
     The model is any module with ``forward(user_id, item_id) -> [n]`` scores; ``score_all(user_id) -> [n, num_items]`` is
     used for ranking where it is offered. A model with ``reads_graph`` (see
-    :class:`~graphforget.models.recommender.base.GraphRecommender`) is given the :meth:`context` of the data instead, and may
-    have a ``penalty`` and ``pair_losses`` of its own; :meth:`reads_structure` then says so. One with
-    ``fit_closed_form`` is solved instead of trained.
+    :class:`~graphforget.models.recommender.base.GraphRecommender`) is given the :meth:`context` of the data instead, has
+    a ``penalty`` of its own and may have ``pair_losses``; :meth:`reads_structure` then says so. One with
+    ``fit_closed_form`` is solved instead of trained. :mod:`graphforget.base.capabilities` says what each must look like.
 
     Args:
         top_k: Length of the ranked lists behind ``recall@k`` and ``ndcg@k``.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -45,10 +47,10 @@ def shards_of_interactions(
         seed: Of the first centres.
         transport: By optimal transport instead of greedily.
     """
-    options = {"slack": slack, "rounds": rounds, "generator": seeds.generator(seeds.derive(seed, "clusters"))}
+    draws = seeds.generator(seeds.derive(seed, "clusters"))
+    cluster = partial(balanced_groups, count=count, slack=slack, rounds=rounds, generator=draws, transport=transport)
     if by == "interaction":
         points = [entity_vectors(model, kind, pairs[:, side]) for side, kind in enumerate(("user", "item"))]
-        return balanced_groups(points, count, transport=transport, **options)  # type: ignore[arg-type]
+        return cluster(points)
     ids, row = torch.unique(pairs[:, SIDES.index(by)], return_inverse=True)
-    groups = balanced_groups([entity_vectors(model, by, ids)], count, transport=transport, **options)  # type: ignore[arg-type]
-    return groups[row]
+    return cluster([entity_vectors(model, by, ids)])[row]
