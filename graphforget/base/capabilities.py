@@ -14,6 +14,7 @@ name), which a protocol check does not.
 the model has                 asked by                 who reads it
 ============================  =======================  ==================================================
 ``accepts_sparse``            :func:`accepts_sparse`   graph tasks
+``encode``                    :func:`has_encode`       graph tasks
 ``decode``                    :func:`has_decode`       link prediction
 ``reads_graph``, ``penalty``  :func:`reads_graph`      recommendation
 ``score_all``                 :func:`has_score_all`    recommendation
@@ -83,6 +84,37 @@ class AcceptsSparse(Protocol):
 def accepts_sparse(model: object) -> bool:
     """Whether a model takes a compiled graph and sparse features; see :class:`AcceptsSparse`."""
     return bool(getattr(model, "accepts_sparse", False))
+
+
+class Encode(Protocol):
+    """The model gives embeddings of nodes by ``encode``, as PyG's autoencoders (``GAE``, ``VGAE``) do.
+
+    Graph tasks call it in the place of ``forward``, with what its parameters ask for by name, or those of ``encoder`` where it
+    only hands on. A model with a ``forward`` of its own is called by that, whatever else it has.
+
+    Used by node classification and link prediction in every pass.
+
+    Example:
+        >>> class Auto(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.lin = nn.Linear(34, 8)
+        ...     def encode(self, x, edge_index):
+        ...         return self.lin(x)
+        >>> from graphforget.datasets import load
+        >>> from graphforget.tasks import NodeClassification
+        >>> has_encode(Auto()), NodeClassification().encode(Auto(), load("karate")).outputs.shape
+        (True, torch.Size([34, 8]))
+    """
+
+    def encode(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Embeddings [n, d], one row per node."""
+        ...
+
+
+def has_encode(model: object) -> TypeIs[Encode]:
+    """Whether a model of a graph can be called by ``encode``; see :class:`Encode`."""
+    return _has_method(model, "encode")
 
 
 class Decode(Protocol):

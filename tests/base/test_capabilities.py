@@ -29,6 +29,7 @@ from graphforget.base.capabilities import (
     entity_rows,
     has_closed_form,
     has_decode,
+    has_encode,
     has_entity_rows,
     has_layer_names,
     has_pair_losses,
@@ -85,12 +86,15 @@ def test_examples_of_the_page_run():
         p for p in vars(capabilities).values() if getattr(p, "_is_protocol", False) and p.__module__ == capabilities.__name__
     ]
     without = [p.__name__ for p in documented if ">>>" not in (p.__doc__ or "")]
-    assert len(documented) == 12 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
+    assert len(documented) == 13 and without == ["PairEncoding"]  # what a model returns; the example is that of ReadsGraph
 
 
 # What PyG and torch put on their own modules, which is no offer of a user: read where reach and direction of message passing are
 # counted, and where the parameters of a `forward` are.
-OF_LIBRARIES = {"'num_layers'", "'convs'", "'K'", "'flow'", "'signature'", "f'supports_{p.name}'", "'_orig_mod'"}
+OF_LIBRARIES = {
+    *("'num_layers'", "'convs'", "'K'", "'flow'", "'signature'", "f'supports_{p.name}'", "'encoder'", "'decoder'"),
+    "'_orig_mod'",
+}
 HELD_IN = {"model", "module", "template", "inner", "original", "encoded", "teacher", "student", "final", "shadow"}
 
 
@@ -108,9 +112,9 @@ def test_nothing_else_looks_for_an_attribute_on_a_model():
     assert found == set()
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [*METHODS, "encode"])
 def test_a_method_is_offered_where_it_can_be_called(name):
-    asked = METHODS[name][0]
+    asked = has_encode if name == "encode" else METHODS[name][0]
     assert not asked(Offers()) and not asked(Offers(**{name: 3})) and not asked(Offers(**{name: None}))
     assert asked(Offers(**{name: lambda *args: args})) and asked(Offers(**{name: nn.Linear(2, 2)}))  # a submodule is called too
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from graphforget.base.capabilities import has_encode
 from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
 
@@ -103,7 +104,7 @@ def is_autoencoder(model: nn.Module) -> bool:
     """Whether a model is called by ``encode``: PyG's GAE and its kin, and models with ``encode`` and no ``forward``."""
     model = unwrapped(model)
     own = type(model).forward is not nn.Module.forward and not any(base.__name__ == "GAE" for base in type(model).__mro__)
-    return not own and callable(getattr(model, "encode", None))
+    return not own and has_encode(model)
 
 
 def input_plan(model: nn.Module) -> InputPlan:
