@@ -120,7 +120,8 @@ def has_encode(model: object) -> TypeIs[Encode]:
 class Decode(Protocol):
     """The model has a score of its own for a pair of nodes, in the place of the dot product of their embeddings.
 
-    Used by link prediction, for training, prediction and everything that methods compute of pairs.
+    Used by link prediction, for training, prediction and everything that methods compute of pairs. A decoder with a parameter
+    ``sigmoid`` is asked without it.
 
     Example:
         >>> class Net(nn.Module):
@@ -183,8 +184,8 @@ class ReadsGraph(Protocol):
     :class:`~graphforget.interactions.InteractionGraph` of the data that the model is read on. Keep nothing of it in the model: a
     deletion is served by handing in another one. Without it a recommender is called as ``forward(user_id, item_id) -> [n]``.
 
-    The flag also says that the task has an input graph (``task.has_input_graph``), so that ``unlink`` serves it, and that the
-    regulariser is the model's own ``penalty``.
+    The flag also says that the task has an input graph (``task.reads_structure(model)``), so that ``unlink`` serves it, and that
+    the regulariser is the model's own ``penalty``.
 
     Used by recommendation in every pass, by ``graphforget_rec``, and by the evaluation of vectors.
 
