@@ -10,7 +10,8 @@ from torch import Tensor
 
 from graphforget.exceptions import InputError
 from graphforget.graphs.attached import RESERVED
-from graphforget.graphs.data import TARGET, GraphData
+from graphforget.graphs.checks import TARGET
+from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import take_rows
 
 _PARTS = ("train", "val", "test")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,14 +13,24 @@ from torch import Tensor
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError
 from graphforget.graphs.attached import checked_tables, empty_table, take_tables
-from graphforget.graphs.edge_index import entry_order, sorted_edges
+from graphforget.graphs.checks import (
+    TARGET,
+    checked_count,
+    checked_direction,
+    checked_edges,
+    checked_labels,
+    checked_mask,
+    checked_splits,
+    holds_targets,
+)
+from graphforget.graphs.edge_index import entry_order
 from graphforget.graphs.edge_lookup import EdgeLookup
 from graphforget.graphs.edge_rules import EdgeRule
-from graphforget.graphs.features import as_features, plain
+from graphforget.graphs.features import as_features
 from graphforget.graphs.part import Part
 from graphforget.kernels import SparseGraph
 from graphforget.requests import DeletionRequest, Lineage, OwnNames, resolve_names, show_ids
-from graphforget.requests.keys import canonical_pairs, column_keys, contains, difference, key_rows, row_keys
+from graphforget.requests.keys import contains, row_keys
 from graphforget.requests.names import as_names
 
 
@@ -112,8 +121,8 @@ class GraphData:
             >>> data.undirected, data.pairs().tolist()
             (True, [[0, 1], [1, 2]])
         """
-        num_nodes = _count(num_nodes)
-        alive = torch.ones(num_nodes, dtype=torch.bool) if alive is None else _mask(alive, num_nodes)
+        num_nodes = checked_count(num_nodes)
+        alive = torch.ones(num_nodes, dtype=torch.bool) if alive is None else checked_mask(alive, num_nodes)
         x = None if x is None else as_features(x, num_nodes, alive)
         if edge_rule is not None:
             if x is None or edge_index is not None:
@@ -121,7 +130,7 @@ class GraphData:
             edge_index = edge_rule.build(x, alive)
         elif edge_index is None:
             raise InputError("edge_index is missing: give an integer tensor of shape [2, E], or an edge_rule.")
-        if y is not None and _holds_targets(y):
+        if y is not None and holds_targets(y):
             node_data, y = {**(node_data or {}), TARGET: y.float()}, None
         attached = checked_tables(edge_data, edge_index.size(1) if edge_data else 0, "edge")
         if attached:
@@ -129,12 +138,12 @@ class GraphData:
                 raise InputError("edges that an edge_rule makes come and go with the features: they cannot have edge_data.")
             order = entry_order(edge_index.detach().cpu().long(), num_nodes)
             edge_index, attached = edge_index.detach().cpu()[:, order], take_tables(attached, order)
-        edge_index = _edges(edge_index, num_nodes, alive)
-        undirected = _direction(edge_index, num_nodes, undirected)
-        labels, classes = _labels(y, num_nodes, num_classes)
+        edge_index = checked_edges(edge_index, num_nodes, alive)
+        undirected = checked_direction(edge_index, num_nodes, undirected)
+        labels, classes = checked_labels(y, num_nodes, num_classes)
         if node_names is not None and len(node_names) != num_nodes:
             raise InputError(f"node_names has {len(node_names)} entries but the graph has {num_nodes} nodes.")
-        clean = _splits(splits or {}, num_nodes, alive, edge_index, undirected)
+        clean = checked_splits(splits or {}, num_nodes, alive, edge_index, undirected)
         if labels is not None and "train" in clean and bool((labels[clean["train"]] < 0).any()):
             bare = clean["train"][labels[clean["train"]] < 0]
             raise InputError(f"training nodes {show_ids(bare)} have no label: leave them out of splits['train'].")
@@ -276,144 +285,3 @@ class GraphData:
     def with_lineage(self, lineage: Lineage | None) -> GraphData:
         """The same graph with another history."""
         return replace(self, lineage=lineage)
-
-
-TARGET = "target"  # what y is called where it holds numbers or several labels rather than classes
-
-
-def _holds_targets(y: Any) -> bool:
-    """Whether y holds real numbers, or several columns of labels."""
-    return isinstance(y, Tensor) and (y.is_floating_point() or (y.dim() == 2 and y.size(1) > 1))
-
-
-# ---- checks, one thing each ------------------------------------------------------------------------------------
-def _count(num_nodes: Any) -> int:
-    try:
-        count = operator.index(num_nodes)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise InputError(f"num_nodes must be an integer of at least 1, got {num_nodes!r}.")
-    return count
-
-
-def _mask(alive: Any, num_nodes: int) -> Tensor:
-    if not isinstance(alive, Tensor) or alive.dtype != torch.bool or tuple(alive.shape) != (num_nodes,):
-        raise InputError(f"alive must be a boolean tensor of shape [{num_nodes}].")
-    return alive.detach().cpu()
-
-
-def _integers(tensor: Any, what: str, shape: str) -> Tensor:
-    if not isinstance(tensor, Tensor):
-        raise InputError(
-            f"{what} must be an integer tensor of shape {shape}, got {type(tensor).__name__}; convert with torch.as_tensor(...)."
-        )
-    if tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool:
-        raise InputError(
-            f"{what} must be an integer tensor of shape {shape}, got dtype "
-            f"{str(tensor.dtype).removeprefix('torch.')}; convert with .long()."
-        )
-    return plain(tensor).long()
-
-
-def _edges(edge_index: Any, num_nodes: int, alive: Tensor) -> Tensor:
-    edges = _integers(edge_index, "edge_index", "[2, E]")
-    if edges.dim() != 2 or edges.size(0) != 2:
-        hint = "; transpose it with .t()" if edges.dim() == 2 and edges.size(1) == 2 else ""
-        raise InputError(f"edge_index must have shape [2, E], got {list(edges.shape)}{hint}.")
-    flat = torch.unique(edges)
-    outside = flat[(flat < 0) | (flat >= num_nodes)]
-    if len(outside):
-        raise InputError(f"edge_index names unknown nodes {show_ids(outside)}: the graph has nodes 0 to {num_nodes - 1}.")
-    dead = flat[~alive[flat]]
-    if len(dead):
-        raise InputError(f"edge_index touches nodes {show_ids(dead)}, which are not alive.")
-    return sorted_edges(edges, num_nodes)
-
-
-def _direction(edge_index: Tensor, num_nodes: int, undirected: bool | None) -> bool:
-    sizes = (num_nodes, num_nodes)
-    lonely = difference(torch.unique(column_keys(edge_index, sizes)), column_keys(edge_index.flip(0), sizes))
-    if undirected and len(lonely):
-        rows = key_rows(lonely, sizes)
-        raise InputError(
-            f"undirected=True, but edges {show_ids(rows)} lack their reverse: list both directions "
-            f"(torch_geometric.utils.to_undirected), or give undirected=False."
-        )
-    return not len(lonely) if undirected is None else bool(undirected)
-
-
-def _labels(y: Any, num_nodes: int, num_classes: int | None) -> tuple[Tensor | None, int]:
-    if y is None:
-        return None, num_classes or 0
-    labels = _integers(y, "y", f"[{num_nodes}]")
-    if labels.dim() == 2 and labels.size(1) == 1:
-        labels = labels.view(-1)
-    if tuple(labels.shape) != (num_nodes,):
-        raise InputError(
-            f"y must hold one class number per node, shape [{num_nodes}]; got {list(labels.shape)}. "
-            f"Leave y out where the nodes have no classes."
-        )
-    if bool((labels < -1).any()):
-        rows = (labels < -1).nonzero().view(-1)
-        raise InputError(f"y has negative labels at nodes {show_ids(rows)}: classes count from 0, and -1 means no label.")
-    classes = int(labels.max()) + 1 if num_classes is None else int(num_classes)
-    if int(labels.max()) >= classes:
-        rows = (labels >= classes).nonzero().view(-1)
-        raise InputError(
-            f"y has labels up to {int(labels.max())} (nodes {show_ids(rows)}), but num_classes is {classes}: "
-            f"labels must lie in 0..{classes - 1}."
-        )
-    return labels, classes
-
-
-def _splits(splits: Any, num_nodes: int, alive: Tensor, edge_index: Tensor, undirected: bool) -> dict[str, Tensor]:
-    if not isinstance(splits, Mapping):
-        raise InputError(f"splits must be a mapping like {{'train': ids, 'val': ids, 'test': ids}}, got {type(splits).__name__}.")
-    clean: dict[str, Tensor] = {}
-    for part, value in splits.items():
-        if isinstance(value, Tensor) and value.dtype == torch.bool:
-            value = _mask_ids(value, part, num_nodes)
-        rows = _integers(value, f"split '{part}'", "[n] (node ids) or [n, 2] (pairs)")
-        if rows.dim() not in (1, 2) or (rows.dim() == 2 and rows.size(1) != 2):
-            raise InputError(f"split '{part}' must have shape [n] (node ids) or [n, 2] (pairs), got {list(rows.shape)}.")
-        flat = torch.unique(rows)
-        unknown = flat[(flat < 0) | (flat >= num_nodes)]
-        if len(unknown):
-            raise InputError(f"split '{part}' names unknown nodes {show_ids(unknown)}: the graph has nodes 0 to {num_nodes - 1}.")
-        if not bool(alive[flat].all()):
-            raise InputError(f"split '{part}' names nodes {show_ids(flat[~alive[flat]])}, which are not alive.")
-        clean[part] = flat if rows.dim() == 1 else canonical_pairs(rows, undirected, num_nodes)
-    if len({rows.dim() for rows in clean.values()}) > 1:
-        raise InputError("splits mixes node ids [n] and pairs [n, 2]: give node ids for node tasks, pairs for link tasks.")
-    if any(rows.dim() == 2 for rows in clean.values()):
-        _disjoint_pairs(clean, edge_index, undirected, num_nodes)
-    else:
-        times = torch.bincount(torch.cat([*clean.values(), torch.empty(0, dtype=torch.long)]), minlength=num_nodes)
-        if bool((times > 1).any()):
-            raise InputError(f"nodes {show_ids((times > 1).nonzero().view(-1))} are in more than one split.")
-    return clean
-
-
-def _mask_ids(mask: Tensor, part: str, num_nodes: int) -> Tensor:
-    if tuple(mask.shape) != (num_nodes,):
-        raise InputError(f"split '{part}' is a boolean mask of shape {list(mask.shape)}, expected [{num_nodes}].")
-    return mask.nonzero().view(-1)
-
-
-def _disjoint_pairs(splits: dict[str, Tensor], edge_index: Tensor, undirected: bool, num_nodes: int) -> None:
-    """Every positive stands in one place, and no sampled non-edge is an edge."""
-    if "train" in splits:
-        raise InputError(
-            "splits has pairs under 'train', but the training pairs of a link task are the edges themselves: leave 'train' out."
-        )
-    sizes = (num_nodes, num_nodes)
-    seen = row_keys(canonical_pairs(edge_index.t(), undirected, num_nodes), sizes)
-    where = "the training edges (edge_index)"
-    for part in sorted(splits, key=lambda name: (name.endswith("_neg"), name)):
-        keys = row_keys(splits[part], sizes)
-        twice = splits[part][torch.isin(keys, seen)]
-        if len(twice):
-            raise InputError(f"pairs {show_ids(twice)} of split '{part}' are also in {where}: splits must not overlap.")
-        if not part.endswith("_neg"):
-            seen, where = torch.cat([seen, keys]), "the training edges or another split"

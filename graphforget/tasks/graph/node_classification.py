@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
-from graphforget.graphs.data import TARGET
+from graphforget.graphs.checks import TARGET
 from graphforget.metrics.utility import accuracy, macro_f1
 from graphforget.requests import View
 from graphforget.tasks.graph.inputs import unwrapped

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from graphforget.base import Batch, Forward
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
-from graphforget.graphs.data import TARGET
+from graphforget.graphs.checks import TARGET
 from graphforget.requests import DeletionRequest, View
 from graphforget.requests.keys import contains
 from graphforget.tasks.graph.change import Change

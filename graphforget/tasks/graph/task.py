@@ -27,7 +27,7 @@ from graphforget.graphs import (
     take_rows,
 )
 from graphforget.graphs.attached import take_tables
-from graphforget.graphs.data import TARGET
+from graphforget.graphs.checks import TARGET
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View
 from graphforget.requests.keys import column_keys
