@@ -29,6 +29,7 @@ def unlearn(
     *,
     task: str | type[Task] | Task = "link_prediction",
     method: str | type[Unlearner] | Unlearner = "auto",
+    split: int | None = None,
     seed: int = 0,
     state: Mapping[str, Any] | None = None,
     history: FitLog | None = None,
@@ -44,6 +45,7 @@ def unlearn(
         request: What to forget.
         task: Name (see ``graphforget list tasks``), ``"package.module:Class"``, class or instance.
         method: ``"auto"``, a name (see ``graphforget list methods``), ``"package.module:Class"``, a class or an instance.
+        split: Which column of 2-D masks to take, for PyG data with several splits.
         seed: Seed of the run.
         state: State from an earlier ``prepare``.
         history: The FitLog of the original's training, for methods that need it.
@@ -76,12 +78,16 @@ def unlearn(
             f"request must be a DeletionRequest, for example DeletionRequest.nodes([3]); got {type(request).__name__}."
         )
     the_task = make_task(task, model)
+    if split is not None:
+        from graphforget.graphs import as_graph
+
+        data = as_graph(data, split=split)
     container = the_task.adopt(data)
-    split = the_task.split(container, request)
+    resolved = the_task.split(container, request)
     if isinstance(method, str) and method == "auto":
-        method = choose_method(the_task, split.request, model)
+        method = choose_method(the_task, resolved.request, model)
     unlearner = METHODS.resolve(method, Unlearner, **params)
-    return unlearner.unlearn(model, the_task, split, state=state, history=history, seed=seed, device=device, progress=progress)
+    return unlearner.unlearn(model, the_task, resolved, state=state, history=history, seed=seed, device=device, progress=progress)
 
 
 def suspend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from graphforget.graphs.attached import RESERVED
 from graphforget.graphs.checks import TARGET
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.features import take_rows
+from graphforget.requests.keys import column_keys
 
 _PARTS = ("train", "val", "test")
 
@@ -37,6 +39,7 @@ def as_graph(
     - networkx: nodes are numbered in the graph's order and their names kept; node attributes ``x`` and ``y`` are read
       where every node has them, numbers on every edge as tables (``weight`` is ``edge_weight``).
     - scipy sparse matrix or array [N, N]: entry (i, j) is an edge from i to j, values other than one its ``edge_weight``.
+    - a sparse tensor [N, N] of an undirected graph, read likewise; of a directed one it is not known which way it stands.
     - a tensor ``edge_index`` [2, E], with ``num_nodes``.
 
     Args:
@@ -62,10 +65,12 @@ def as_graph(
         if any(value is not None for value in (num_nodes, x, y, undirected, splits, split, num_classes, name)):
             raise InputError("this is a GraphData already, so nothing can be set here; make another one with GraphData.create.")
         return obj
-    if isinstance(obj, Tensor):
+    if isinstance(obj, Tensor) and obj.layout != torch.strided:
+        found: dict[str, Any] = _from_sparse(obj)
+    elif isinstance(obj, Tensor):
         if num_nodes is None:
             raise InputError("an edge_index needs num_nodes beside it, for example as_graph(edge_index, num_nodes=100).")
-        found: dict[str, Any] = {"edge_index": obj, "num_nodes": num_nodes}
+        found = {"edge_index": obj, "num_nodes": num_nodes}
     elif num_nodes is not None:
         raise InputError("num_nodes is for a plain edge_index; this graph brings its own.")
     elif hasattr(obj, "is_multigraph") and hasattr(obj, "nodes"):
@@ -90,6 +95,7 @@ def as_graph(
 
 def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
     edge_index, weight = _edges_of(obj)
+    _say_supervision(obj, edge_index)
     found: dict[str, Any] = {"edge_index": edge_index, "num_nodes": int(obj.num_nodes)}
     found |= _tables_of(obj, found["num_nodes"], edge_index.size(1), weight)
     for key in ("x", "y"):
@@ -100,16 +106,38 @@ def _from_pyg(obj: Any, split: int | None, with_masks: bool) -> dict[str, Any]:
         mask = getattr(obj, f"{part}_mask", None)
         if mask is None:
             continue
+        if mask.dim() == 2 and mask.size(1) == 1:
+            mask = mask.view(-1)
+        if mask.dtype == torch.uint8 and bool((mask <= 1).all()):
+            mask = mask.bool()
         if mask.dim() == 2:
             if split is None or not 0 <= split < mask.size(1):
                 raise InputError(
-                    f"{part}_mask has {mask.size(1)} columns, one per split: pick one with split=0 to {mask.size(1) - 1}."
+                    f"{part}_mask has {mask.size(1)} columns, one per split: pick one with split=0 to {mask.size(1) - 1}, "
+                    f"in unlearn(...) or as_graph(...)."
                 )
             mask = mask[:, split]
         if mask.dtype != torch.bool:
             raise InputError(f"{part}_mask must be boolean, got dtype {str(mask.dtype).removeprefix('torch.')}.")
         splits[part] = mask.detach().cpu().nonzero().view(-1)
     return found | {"splits": splits}
+
+
+def _say_supervision(obj: Any, edge_index: Tensor) -> None:
+    """Warn of supervision edges that are no message-passing edges: a model may have been trained on them."""
+    label_index, label = getattr(obj, "edge_label_index", None), getattr(obj, "edge_label", None)
+    if not isinstance(label_index, Tensor) or label_index.dim() != 2:
+        return
+    positive = label_index if not isinstance(label, Tensor) else label_index[:, label.view(-1) > 0]
+    sizes = (int(obj.num_nodes), int(obj.num_nodes))
+    there = torch.cat([column_keys(edge_index, sizes), column_keys(edge_index.flip(0), sizes)])
+    lost = int((~torch.isin(column_keys(positive, sizes), there)).sum())
+    if lost:
+        warnings.warn(
+            f"{lost} supervision edges of edge_label_index are not in edge_index and are not read: training pairs are the edges "
+            f"of edge_index. To delete such an edge, or to train golds on them, put them into edge_index.",
+            stacklevel=5,
+        )
 
 
 def _edges_of(obj: Any) -> tuple[Tensor, Tensor | None]:
@@ -208,6 +236,22 @@ def _from_scipy(matrix: Any) -> dict[str, Any]:
         "num_nodes": int(matrix.shape[0]),
         "edge_data": edge_data,
     }
+
+
+def _from_sparse(matrix: Tensor) -> dict[str, Any]:
+    if matrix.dim() != 2 or matrix.size(0) != matrix.size(1):
+        raise InputError(f"an adjacency matrix must be square, got shape {list(matrix.shape)}.")
+    coo = matrix.detach().cpu().to_sparse_coo().coalesce()
+    value, ends = coo.values(), coo.indices()
+    sizes = (int(matrix.size(0)), int(matrix.size(0)))
+    if not torch.equal(column_keys(ends, sizes), column_keys(ends.flip(0), sizes).sort().values):
+        raise InputError(
+            "a directed sparse tensor may be an adjacency or a transposed one, as PyG's adj_t is: give Data(adj_t=matrix), a "
+            "scipy matrix (entry (i, j) is an edge from i to j), or edge_index."
+        )
+    present = value != 0
+    edge_data = {"edge_weight": value[present].float()} if bool((value[present] != 1).any()) else {}
+    return {"edge_index": ends[:, present], "num_nodes": int(matrix.size(0)), "edge_data": edge_data}
 
 
 def to_pyg(data: GraphData) -> Any:

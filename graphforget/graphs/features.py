@@ -25,7 +25,7 @@ def plain(tensor: Tensor) -> Tensor:
 
 
 def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:
-    """x as [N, F] float32, dense or sparse CSR, checked.
+    """x as [N, F] float32 (float64 where it was and is dense), dense or sparse CSR, checked.
 
     Raises:
         InputError: Not a matrix of real numbers with one row per node, or NaN or infinity in a live row.
@@ -39,7 +39,8 @@ def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:
         raise InputError(f"x must hold real numbers, got dtype {str(x.dtype).removeprefix('torch.')}.")
     if x.layout in (torch.sparse_coo, torch.sparse_csc):
         x = x.to_sparse_csr()
-    x = plain(x).float()
+    x = plain(x)
+    x = x if x.dtype == torch.float64 and not is_sparse(x) else x.float()
     bad = torch.zeros(num_nodes, dtype=torch.bool)
     if is_sparse(x):
         bad[entry_rows(x)[~torch.isfinite(x.values())]] = True

@@ -22,7 +22,7 @@ X = torch.arange(6.0).view(3, 2)
 def test_defaults_and_types():
     y = torch.tensor([[0], [2], [-1]])
     data = GraphData.create(EDGES.int(), 3, x=X.double(), y=y, splits={"train": torch.tensor([1, 0])})
-    assert data.edge_index.dtype == torch.int64 and data.x.dtype == torch.float32
+    assert data.edge_index.dtype == torch.int64 and data.x.dtype == torch.float64  # cast to that of the weights when read
     assert data.y.tolist() == [0, 2, -1] and data.num_classes == 3
     assert data.undirected and data.alive.all() and data.lineage is None
     assert data.splits["train"].tolist() == [0, 1]
@@ -139,7 +139,7 @@ WRONG = {
     "x NaN": ({"x": NAN}, "NaN or infinite values in rows 1"),
     "x sparse NaN": ({"x": NAN.to_sparse_csr()}, "NaN or infinite values in rows 1"),
     "x complex": ({"x": X.to(torch.complex64)}, "real numbers, got dtype complex64"),
-    "y float": ({"y": torch.zeros(3)}, "y must be an integer tensor"),
+    "y complex": ({"y": torch.zeros(3, dtype=torch.complex64)}, "y must be an integer tensor"),
     "y long": ({"y": torch.zeros(4, dtype=torch.long)}, r"shape \[3\]; got \[4\]"),
     "y negative": ({"y": torch.tensor([0, -2, 0])}, "negative labels at nodes 1"),
     "y too large": ({"y": torch.tensor([0, 3, 0]), "num_classes": 2}, r"labels up to 3 \(nodes 1\), but num_classes is 2"),

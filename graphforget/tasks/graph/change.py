@@ -5,6 +5,7 @@ Everything is looked up in structures that the graph keeps, so that the work fol
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -157,6 +158,7 @@ def resolve(data: GraphData, request: DeletionRequest, num_hops: int) -> Change:
         if target.kind == "edge":
             pairs = _check_edges(data, target.ids, before)
             target = Target("edge", pairs, names=data.names_of(pairs))
+            _say_copies(data, pairs)
         elif target.kind == "node_feature":
             _check_nodes(data, target.ids)
             _check_columns(data, target, before)
@@ -165,6 +167,21 @@ def resolve(data: GraphData, request: DeletionRequest, num_hops: int) -> Change:
     features = torch.unique(torch.cat(altered))
     features = features[~contains(nodes, features)]
     return Change(data, DeletionRequest(tuple(targets), request.note), nodes, pairs, features, num_hops)
+
+
+def _say_copies(data: GraphData, pairs: Tensor) -> None:
+    """Warn where a requested edge stands in the graph more than once: an id means all of its copies."""
+    if data.part is not None:
+        return
+    keys, ordered = data.keys(pairs), data.lookup.keys
+    times = torch.searchsorted(ordered, keys, right=True) - torch.searchsorted(ordered, keys)
+    several = times > 1
+    if bool(several.any()):
+        warnings.warn(
+            f"edges {show_ids(pairs[several])} stand in '{data.name}' several times (up to {int(times.max())} copies): an edge "
+            f"is named by its ends, so all {int(times[several].sum())} copies go.",
+            stacklevel=5,
+        )
 
 
 def _labels(data: GraphData, request: DeletionRequest) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import warnings
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.base.capabilities import has_decode
+from graphforget.base.memo import Memo as DataMemo
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.graphs.non_edges import draw_non_edges
@@ -71,6 +74,8 @@ class LinkPrediction(GraphTask):
         graph = super().adopt(data)
         if graph.edge_index.size(1) == 0:
             raise InputError("link prediction needs at least one edge; edge_index is empty.")
+        if any(rows.dim() == 1 for rows in graph.splits.values()):
+            return _WITHOUT_NODE_SPLITS.get(graph, "links", (), lambda: _without_node_splits(graph))
         return graph
 
     def view(
@@ -221,6 +226,18 @@ class LinkPrediction(GraphTask):
         scores = self.predict(model, view)
         y = torch.cat([torch.ones(len(view)), torch.zeros(len(view.negatives))])
         return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
+
+
+_WITHOUT_NODE_SPLITS = DataMemo()
+
+
+def _without_node_splits(graph: GraphData) -> GraphData:
+    warnings.warn(
+        f"'{graph.name}' has splits of nodes, which say nothing of links: link prediction trains on all edges and holds out "
+        f"none. graphforget.datasets.split_edges(data) holds some out for validation and test.",
+        stacklevel=5,
+    )
+    return dataclasses.replace(graph, splits={})
 
 
 def _has_sigmoid(model: nn.Module) -> bool:

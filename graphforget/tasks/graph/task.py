@@ -124,9 +124,20 @@ class GraphTask(TrainableTask):
             x = None
         else:
             x = ctx.features if own else ctx.dense
+        if isinstance(x, Tensor) and x.is_floating_point():
+            x = x.to(_dtype_of(model, x.dtype))
         _forget_other_graphs(model, ctx, edited=inputs is not None)
-        with using_row_ids(ctx.row_ids):
-            outputs = call(model, plan, ctx, x, ctx.graph if own else ctx.edge_index)
+        try:
+            with using_row_ids(ctx.row_ids):
+                outputs = call(model, plan, ctx, x, ctx.graph if own else ctx.edge_index)
+        except RuntimeError as error:
+            if "dtype" not in str(error) and "scalar type" not in str(error):
+                raise
+            kind = str(getattr(x, "dtype", "no dtype")).removeprefix("torch.")
+            raise InputError(
+                f"{plan.model}.{plan.signature} was given x of {kind} and refuses it ({str(error).splitlines()[0][:160]}): "
+                f"features are held as real numbers, so read integers by x.long() in forward."
+            ) from error
         outputs = tensor_of(outputs, len(ctx.ids), f"{plan.model}.{plan.signature}")
         outputs = outputs.view(-1, 1) if outputs.dim() == 1 else outputs
         if outputs.dim() != 2 or outputs.size(0) != len(ctx.ids):
@@ -305,6 +316,11 @@ def _forget_other_graphs(model: nn.Module, context: GraphContext, *, edited: boo
     if last is None or last() is not context or edited:
         clear_caches(model)
     _LAST[model] = None if edited else ref(context)
+
+
+def _dtype_of(model: nn.Module, default: torch.dtype) -> torch.dtype:
+    """The dtype of a model's weights, which the features must have."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), default)
 
 
 def dense_rows(x: Tensor | None, ids: Tensor) -> Tensor:
