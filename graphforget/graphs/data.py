@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from graphforget.base import content_digest
+from graphforget.base.memo import shared
 from graphforget.exceptions import InputError
 from graphforget.graphs.attached import checked_tables, empty_table, take_tables
 from graphforget.graphs.checks import (
@@ -169,28 +170,25 @@ class GraphData:
         """Content digest (sha256) of edges, features, labels, splits and liveness; names are not part of it."""
         # x, y and tables may share memory with the caller's tensors: the version tells whether they were written to since.
         tables = (*self.node_data.values(), *self.edge_data.values())
-        versions = tuple(t._version for t in (self.edge_index, self.x, self.y, *tables) if t is not None)
-        memo: tuple[Any, str] | None = self.__dict__.get("_digest")
-        if memo is None or memo[0] != versions:
-            memo = (
-                versions,
-                content_digest(
-                    "graph",
-                    self.num_nodes,
-                    self.edge_index,
-                    self.x,
-                    self.y,
-                    self.undirected,
-                    dict(self.splits),
-                    self.alive,
-                    self.num_classes,
-                    repr(self.edge_rule),
-                    *(() if self.part is None else (self.part.ids, self.part.core, self.part.degree, self.part.pairs)),
-                    *(("tables", dict(self.node_data), dict(self.edge_data)) if tables else ()),
-                ),
-            )
-            self.__dict__["_digest"] = memo
-        return memo[1]
+        return shared.get(
+            self,
+            "digest",
+            (self.edge_index, self.x, self.y, *tables),
+            lambda: content_digest(
+                "graph",
+                self.num_nodes,
+                self.edge_index,
+                self.x,
+                self.y,
+                self.undirected,
+                dict(self.splits),
+                self.alive,
+                self.num_classes,
+                repr(self.edge_rule),
+                *(() if self.part is None else (self.part.ids, self.part.core, self.part.degree, self.part.pairs)),
+                *(("tables", dict(self.node_data), dict(self.edge_data)) if tables else ()),
+            ),
+        )
 
     def __repr__(self) -> str:
         width = "no" if self.x is None else self.x.size(1)
@@ -206,16 +204,14 @@ class GraphData:
     @property
     def lookup(self) -> EdgeLookup:
         """What is derived from the edges, kept until ``edge_index`` is written to in place."""
-        memo: tuple[int, EdgeLookup] | None = self.__dict__.get("_lookup")
-        if memo is None or memo[0] != self.edge_index._version:
-            memo = (self.edge_index._version, EdgeLookup(self.edge_index, self.num_nodes, self.undirected, self.part))
-            self.__dict__["_lookup"] = memo
-        return memo[1]
+        made = partial(EdgeLookup, self.edge_index, self.num_nodes, self.undirected, self.part)
+        return shared.get(self, "lookup", (self.edge_index,), made)
 
     def share_lookup(self, other: GraphData) -> None:
         """Take over what another container keeps of the very same edges; ``self`` is the whole of ``other`` read as a part."""
-        assert self.part is not None and self.edge_index is other.edge_index
-        self.__dict__["_lookup"] = (self.edge_index._version, other.lookup.in_part(self.part))
+        part = self.part
+        assert part is not None and self.edge_index is other.edge_index
+        shared.get(self, "lookup", (self.edge_index,), lambda: other.lookup.in_part(part))
 
     def pairs(self) -> Tensor:
         """The edges as example ids, [m, 2]: unique, sorted, u < v where undirected. Self-loops are no examples.

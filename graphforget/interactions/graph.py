@@ -6,14 +6,14 @@ graph, the feature tables, the item-item graphs, popularity. A deletion makes ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions, Positives
 from graphforget.interactions.knn import NearestItems, nearest_items, without_items
@@ -51,7 +51,7 @@ class InteractionGraph:
         self._graphs: dict[tuple[str, int, bool], SparseGraph] = {}
         # Only what was found already is taken over; the rest of `before` may be freed.
         self._before = {} if before is None else {key: (near, before._features[key[0]]) for key, near in before._near.items()}
-        self._kept: WeakKeyDictionary[Any, tuple[object, Any]] = WeakKeyDictionary()
+        self._kept = Memo()
 
     # ---- interactions -------------------------------------------------------------------------------------
     @property
@@ -153,14 +153,16 @@ class InteractionGraph:
         return self._graphs[key]
 
     # ---- structures that follow a model's weights -----------------------------------------------------------
-    def kept(self, model: Any, version: object, make: Callable[[], Any]) -> Any:
-        """What a model derives from its weights and from this data, kept here until ``version`` changes; never in the model."""
-        known = self._kept.get(model)
-        if known is None or known[0] != version:
-            known = (version, make())
-            self._kept[model] = known
-        return known[1]
+    def kept(self, model: Any, sources: Sequence[object], make: Callable[[], Any]) -> Any:
+        """What a model derives from its weights and from this data, kept here and never in the model.
 
-    def kept_value(self, model: Any) -> tuple[Any, Any] | None:
-        """(version, value) that :meth:`kept` holds for a model, or None."""
-        return self._kept.get(model)
+        Args:
+            model: Whose it is.
+            sources: What must stay the same, see :meth:`graphforget.base.memo.Memo.get`.
+            make: Run where nothing is kept for these sources.
+        """
+        return self._kept.get(model, "derived", sources, make)
+
+    def kept_value(self, model: Any) -> Any:
+        """What :meth:`kept` holds for a model, or None."""
+        return self._kept.peek(model, "derived")

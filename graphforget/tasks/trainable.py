@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -33,21 +32,6 @@ from graphforget.base.task import Build
 from graphforget.exceptions import InputError
 from graphforget.metrics.divergence import combine_outputs
 from graphforget.requests import View
-
-
-class Memo:
-    """Values owned by a data container: dropped with it, rebuilt when one of its tensors was edited in place."""
-
-    def __init__(self) -> None:
-        self._store: WeakKeyDictionary[Any, dict[Any, tuple[tuple[int, ...], Any]]] = WeakKeyDictionary()
-
-    def get(self, data: Any, key: Any, tensors: Sequence[Tensor | None], make: Callable[[], Any]) -> Any:
-        """The memoised value for (data, key), made anew when the version of a tensor changed."""
-        versions = tuple(-1 if t is None else t._version for t in tensors)
-        slot = self._store.setdefault(data, {})
-        if key not in slot or slot[key][0] != versions:
-            slot[key] = (versions, make())
-        return slot[key][1]
 
 
 class TrainableTask(Task):

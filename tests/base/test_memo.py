@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from graphforget.base import TensorData
 from graphforget.base.memo import Memo, shared
 
 
@@ -121,6 +122,26 @@ def test_copies_start_empty():
     for twin in (copy.copy(memo), copy.deepcopy(memo), pickle.loads(pickle.dumps(memo))):
         assert type(twin) is Memo and len(twin) == 0
     assert len(memo) == 1
+
+
+def test_values_are_dropped_with_the_data_and_made_anew_after_an_edit_in_place():
+    memo, calls, x = Memo(), [], torch.zeros(3)
+    data, other = (TensorData.create(x, torch.zeros(3, dtype=torch.long), {"train": torch.arange(3)}) for _ in range(2))
+
+    def make():
+        calls.append(1)
+        return float(x.sum())
+
+    assert memo.get(data, "sum", (x, None), make) == memo.get(data, "sum", (x, None), make) == 0 and len(calls) == 1
+    digest = data.digest()
+    x += 1
+    assert memo.get(data, "sum", (x, None), make) == 3 and len(calls) == 2
+    assert data.digest() != digest and data.digest() == data.digest()
+    assert memo.get(other, "sum", (x,), make) == 3 and len(calls) == 3  # another container, another value
+    before = len(shared)
+    del data
+    gc.collect()
+    assert len(memo) == 1 and len(shared) == before - 1
 
 
 def test_an_error_keeps_nothing():

@@ -60,7 +60,7 @@ CASES = {
         "tests/tasks/samples/test_image_classification.py::test_a_forgotten_sample_reads_as_nan",
     ),
     "derived structures": (
-        "tests/tasks/test_trainable.py::test_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place",
+        "tests/base/test_memo.py::test_values_are_dropped_with_the_data_and_made_anew_after_an_edit_in_place",
         f"{HERE}::test_edges_derived_from_features_are_rebuilt",
     ),
     "rows of an entity": (f"{HERE}::test_entity_rows_are_required_where_declared",),

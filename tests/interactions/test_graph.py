@@ -120,7 +120,7 @@ def test_neighbours_of_other_features_are_not_taken_over(monkeypatch):
     )
 
 
-def test_what_a_model_derives_is_kept_until_its_version_changes():
+def test_what_a_model_derives_is_kept_until_a_source_changes():
     graph, made = InteractionGraph(make()), []
     model, other = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
 
@@ -128,8 +128,8 @@ def test_what_a_model_derives_is_kept_until_its_version_changes():
         made.append(1)
         return len(made)
 
-    assert [graph.kept(model, v, make_one) for v in (1, 1, 2, 2)] == [1, 1, 2, 2]
-    assert graph.kept(other, 2, make_one) == 3 and graph.kept_value(model) == (2, 2)
+    assert [graph.kept(model, (v,), make_one) for v in (1, 1, 2, 2)] == [1, 1, 2, 2]
+    assert graph.kept(other, (2,), make_one) == 3 and graph.kept_value(model) == 2
     assert len(graph._kept) == 2
     del model
     assert len(graph._kept) == 1  # it goes with the model

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 import pytest
 import torch
 from torch import nn
@@ -13,7 +11,7 @@ from graphforget.exceptions import InputError
 from graphforget.models import MLP
 from graphforget.requests import DeletionRequest, View
 from graphforget.tasks import ImageClassification
-from graphforget.tasks.trainable import Memo, chunks, reduce
+from graphforget.tasks.trainable import chunks, reduce
 
 
 def make_task(**kwargs) -> ImageClassification:
@@ -201,24 +199,6 @@ def test_work_is_counted(samples):
 
 
 # ---- helpers ----------------------------------------------------------------------------------------------
-def test_memo_is_dropped_with_the_data_and_rebuilt_after_an_edit_in_place(samples):
-    memo, calls = Memo(), []
-    x = torch.zeros(3)
-    data = TensorData.create(x, torch.zeros(3, dtype=torch.long), {"train": torch.arange(3)})
-
-    def make() -> float:
-        calls.append(1)
-        return float(x.sum())
-
-    assert memo.get(data, "sum", (x, None), make) == memo.get(data, "sum", (x, None), make) == 0 and len(calls) == 1
-    x += 1
-    assert memo.get(data, "sum", (x, None), make) == 3 and len(calls) == 2
-    assert memo.get(samples, "sum", (x,), make) == 3 and len(calls) == 3  # another container, another value
-    del data
-    gc.collect()
-    assert len(memo._store) == 1
-
-
 def test_chunks_cover_everything_once():
     pieces = chunks(7, 3, True, torch.Generator().manual_seed(0))
     assert [len(p) for p in pieces] == [3, 3, 1] and sorted(torch.cat(pieces).tolist()) == list(range(7))

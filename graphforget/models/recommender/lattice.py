@@ -27,9 +27,10 @@ from graphforget.models.recommender.base import (
 
 @dataclass
 class _Searched:
-    """Neighbours by projected features, and how many training passes read them."""
+    """Neighbours by projected features: the how manieth search in training, None in evaluation, and how many passes read them."""
 
     pairs: dict[str, Tensor]
+    turn: int | None
     passes: int = 0
 
 
@@ -111,7 +112,9 @@ class LATTICE(GraphRecommender):
     def _learned(self, graph: InteractionGraph) -> dict[str, Any]:
         """The item-item graphs by projected features; weights carry gradients."""
         unit = {name: F.normalize(self.project[name](self.content(graph, name))) for name in self.modalities}
-        found: _Searched = graph.kept(self, self._state(graph), lambda: self._search(graph, unit))
+        turn = self._turn(graph)
+        state = ("weights", *self.parameters()) if turn is None else ("training", turn)
+        found: _Searched = graph.kept(self, state, lambda: self._search(graph, unit, turn))
         found.passes += 1
         graphs = {}
         for name, pairs in found.pairs.items():
@@ -119,21 +122,21 @@ class LATTICE(GraphRecommender):
             graphs[name] = normalised(pairs, value, self.num_items)
         return graphs
 
-    def _state(self, graph: InteractionGraph) -> object:
-        """What must stay the same for neighbours to be read again."""
+    def _turn(self, graph: InteractionGraph) -> int | None:
+        """Which search of the training this pass reads; None in evaluation, which searches for every state of the weights."""
         if not self.training:
-            return ("weights", *(parameter._version for parameter in self.parameters()))
-        known = graph.kept_value(self)
-        if known is None or known[0][0] != "training":
-            return ("training", 0)
-        return ("training", known[0][1] + (known[1].passes >= self.refresh))
+            return None
+        known: _Searched | None = graph.kept_value(self)
+        if known is None or known.turn is None:
+            return 0
+        return known.turn + (known.passes >= self.refresh)
 
-    def _search(self, graph: InteractionGraph, unit: Mapping[str, Tensor]) -> _Searched:
+    def _search(self, graph: InteractionGraph, unit: Mapping[str, Tensor], turn: int | None) -> _Searched:
         pairs = {}
         for name, rows in unit.items():
             left = graph.content(name)  # a bias gives even items without features a projection
             pairs[name] = nearest_items(rows.detach().cpu(), self.k, alive=left).edges()[0].to(rows.device)
-        return _Searched(pairs)
+        return _Searched(pairs, turn)
 
     def penalty(self, encoded: Encoded, user: Tensor, item: Tensor, negative: Tensor, *, l2: float) -> Tensor:
         """The regulariser on final vectors."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe
 from graphforget.base.capabilities import has_decode
-from graphforget.base.memo import Memo as DataMemo
+from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.graphs.non_edges import draw_non_edges
@@ -26,7 +26,7 @@ from graphforget.tasks.graph.encoding import read_batch
 from graphforget.tasks.graph.inputs import unwrapped
 from graphforget.tasks.graph.task import GraphTask
 from graphforget.tasks.outputs import binary_logits, check_declared, meaning, tensor_of
-from graphforget.tasks.trainable import Memo, chunks, reduce
+from graphforget.tasks.trainable import chunks, reduce
 
 
 class LinkPrediction(GraphTask):
@@ -228,7 +228,7 @@ class LinkPrediction(GraphTask):
         return {"roc_auc": roc_auc(scores, y), "average_precision": average_precision(scores, y)}
 
 
-_WITHOUT_NODE_SPLITS = DataMemo()
+_WITHOUT_NODE_SPLITS = Memo()
 
 
 def _without_node_splits(graph: GraphData) -> GraphData:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe
+from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.graphs.checks import TARGET
@@ -17,7 +18,7 @@ from graphforget.tasks.graph.inputs import unwrapped
 from graphforget.tasks.graph.node_task import NodeTask
 from graphforget.tasks.outputs import check_declared, class_logits, meaning
 from graphforget.tasks.samples.image_classification import other_classes
-from graphforget.tasks.trainable import Memo, reduce
+from graphforget.tasks.trainable import reduce
 
 
 class NodeClassification(NodeTask):

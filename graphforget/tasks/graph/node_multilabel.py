@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from graphforget.base import Batch, Forward, Recipe
+from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData
 from graphforget.metrics.utility import mean_label_precision, micro_f1
@@ -15,7 +16,7 @@ from graphforget.requests import View
 from graphforget.tasks.graph.inputs import unwrapped
 from graphforget.tasks.graph.node_task import NodeTask, numbers
 from graphforget.tasks.outputs import binary_logits, check_declared, meaning
-from graphforget.tasks.trainable import Memo, reduce
+from graphforget.tasks.trainable import reduce
 
 
 class NodeMultilabel(NodeTask):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from graphforget.base import Batch, RegionOptions, count_work, device_of, using_row_ids
 from graphforget.base.capabilities import accepts_sparse
+from graphforget.base.memo import Memo
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.base.stored import clear_caches
 from graphforget.exceptions import InputError
@@ -37,7 +38,7 @@ from graphforget.tasks.graph.inputs import call, input_plan, tables_on
 from graphforget.tasks.graph.minibatch import exact_parts, sampled_parts
 from graphforget.tasks.graph.region import take_region
 from graphforget.tasks.outputs import tensor_of
-from graphforget.tasks.trainable import Memo, TrainableTask
+from graphforget.tasks.trainable import TrainableTask
 
 GRAPH_KINDS = frozenset({"node", "edge", "node_feature", "node_class"})
 

@@ -18,6 +18,7 @@ from graphforget.base.capabilities import (
     has_pair_losses,
     reads_graph,
 )
+from graphforget.base.memo import Memo
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.exceptions import InputError
 from graphforget.interactions import InteractionGraph, Interactions, from_hetero
@@ -27,7 +28,7 @@ from graphforget.tasks.recommendation.draws import drawn, fixed, other_items
 from graphforget.tasks.recommendation.fit import fit_closed_form
 from graphforget.tasks.recommendation.ranking import rank_users, scorer, summary
 from graphforget.tasks.recommendation.split import split_interactions
-from graphforget.tasks.trainable import Memo, TrainableTask, chunks, reduce
+from graphforget.tasks.trainable import TrainableTask, chunks, reduce
 
 
 class Recommendation(TrainableTask):

@@ -103,7 +103,7 @@ def test_context_is_memoised_dropped_with_the_data_and_follows_edits_in_place(ta
     assert not any("edge" in name or name == "x" for name in model.state_dict())  # no data in the model
     del data, first, again
     gc.collect()
-    assert len(task._memo._store) == 0
+    assert len(task._memo) == 0
 
 
 def test_sparse_and_dense_features_agree(node_data):

@@ -227,10 +227,9 @@ def test_context_is_dropped_with_the_data_and_follows_edits_in_place(task):
     assert task.context(data) is ctx
     data.alive_items[3] = False
     assert 3 not in task.context(data).live_items.tolist()
-    store = task._memo._store
-    assert len(store) == 1
+    assert len(task._memo) == 1
     del data, ctx
-    assert len(store) == 0
+    assert len(task._memo) == 0
 
 
 # ---- outputs ----------------------------------------------------------------------------------------------
