@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+import string
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,26 @@ from graphforget.sweeps.tables import markdown, matrices, notes, overview, text_
 Record = dict[str, Any]
 HERE = Path(__file__).resolve().parent
 FIGURES = "FIGURES"  # stands for the folder of figures in a part; every page has its own way there
-# experiment -> the module with its parts(records) -> {part: Markdown}, and its draw(records, folder) where it has figures.
-MODULES = {"kernels": "tables_kernels", "region_scaling": "tables_region", "recommendation": "tables_recommendation"}
+
+
+class _Form(string.Formatter):
+    """``{seconds:ms}`` and ``{part:share}`` besides what every format knows; nothing for what is not known."""
+
+    def format_field(self, value: Any, spec: str) -> str:
+        """A field as text."""
+        if value is None:
+            return ""
+        if spec == "ms":
+            return f"{value * 1e3:,.1f}" if value >= 1e-3 else f"{value * 1e3:.3f}"
+        if spec == "share":
+            return f"{100 * value:.0f} %" if value >= 0.1 else f"{100 * value:.2g} %"
+        text = str(super().format_field(value, spec))
+        return text.replace("%", " %") if spec.endswith("%") else text
+
+
+def fill(form: Record, lines: Iterable[Record]) -> Iterator[Record]:
+    """Lines as text: ``form`` holds the headings and their formats."""
+    return ({heading: _Form().format(text, **line) for heading, text in form.items()} for line in lines)
 
 
 def rows(lines: Iterable[Record]) -> str:
@@ -41,11 +60,6 @@ def pivot(lines: Iterable[Record], index: list[str], columns: str, values: Seque
     for key, group in frame.groupby(columns, sort=False):
         table = table.join(group.set_index(index)[list(values)].rename(columns=lambda value, key=key: name.format(key, value)))
     return markdown(table.fillna("").reset_index())
-
-
-def latest(records: list[Record]) -> list[Record]:
-    """The last record of every cell, in the order in which the cells first appeared."""
-    return list({repr(sorted(r["cell"].items())): r for r in records}.values())
 
 
 def origin(records: list[Record]) -> str:
@@ -66,7 +80,7 @@ def parts_of(name: str, records: list[Record], figures: Path | None = None) -> d
     """
     file = HERE / "configs" / f"{name}.yaml"
     experiment = yaml.safe_load(file.read_text(encoding="utf-8")).get("experiment", "recommendation")
-    module = importlib.import_module(MODULES.get(experiment, "tables_speed"))
+    module = importlib.import_module("tables_recommendation" if experiment == "recommendation" else "tables_speed")
     if figures is not None and hasattr(module, "draw"):
         module.draw(records, figures)
     found: dict[str, str] = module.parts(records)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas
-from tables import latest, pivot, rows
+from figures import latest
+from tables import pivot, rows
 
 from graphforget.sweeps.frames import question, question_tables
 from graphforget.sweeps.records import present

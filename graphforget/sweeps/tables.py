@@ -51,7 +51,7 @@ def _figure(row: Any, heading: str) -> str:
         return ""
     digits = 1 if heading.endswith(" s") else 4 if re.search("AUC|recall|ndcg|exposure|precision", heading) else 3
     sign = "+" if heading.startswith(("signed", "gap")) else ""
-    text = format(mean, f"{sign}.{digits}f")
+    text = format(round(mean, digits) + 0.0, f"{sign}.{digits}f")  # no minus before a zero
     if not math.isnan(half) and not heading.endswith(" s"):
         text += f" ± {half:.{digits}f}"
     times = row.get(f"{heading} of floor", math.nan)

@@ -1,7 +1,7 @@
 """``method="auto"``: the method that our benchmarks put nearest to gold for a task and request.
 
 The choice looks at the task, the request and the model only, never at test data, a forget score or gold. The figures behind
-it are in ``benchmarks/README.md``.
+it are in ``docs/benchmarks``.
 """
 
 from __future__ import annotations

@@ -134,3 +134,18 @@ def test_data_is_a_dataset_or_a_file(tmp_path: Path) -> None:
         find_data("karat", "node_classification")
     with pytest.raises(InputError, match="no data file that graphforget reads"):
         find_data(__file__, "node_classification")
+
+
+def test_all_items_with_a_value_of_an_attribute_are_requested() -> None:
+    from graphforget.datasets import load
+    from graphforget.pipeline.components import make_request
+    from graphforget.pipeline.config import RequestSection
+
+    data = load("tastes", task="recommendation")
+    section = RequestSection(target="item", where="owner", value="owner 3")
+    request = make_request(section, None, data)  # type: ignore[arg-type]
+    assert request.ids("item").equal(data.items_with("owner", "owner 3"))
+    with pytest.raises(InputError, match="no item attribute 'ownr': did you mean 'owner'"):
+        make_request(RequestSection(target="item", where="ownr", value="owner 3"), None, data)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="request.value: 'karate' has no items with attributes"):
+        make_request(section, None, load("karate"))  # type: ignore[arg-type]
