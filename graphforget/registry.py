@@ -30,6 +30,7 @@ import contextlib
 import difflib
 import functools
 import importlib
+import inspect
 import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -335,19 +336,31 @@ def _differ(points: list[Any]) -> bool:
     return len({point.value for point in points}) > 1
 
 
-def accepted(cls: Any) -> list[str]:
-    """Keywords that ``cls(...)`` takes; ``**kwargs`` hands on to the next class of the MRO, so those count too."""
-    import inspect
+def parameters_of(cls: Any) -> dict[str, inspect.Parameter]:
+    """What ``cls(...)`` takes by keyword; ``**kwargs`` hands on to the next class of the MRO, so its parameters count too.
 
-    names: list[str] = []
+    Example:
+        >>> class Base:
+        ...     def __init__(self, *, size=1): ...
+        >>> class Derived(Base):
+        ...     def __init__(self, *, rate=0.5, **kwargs): ...
+        >>> {name: parameter.default for name, parameter in parameters_of(Derived).items()}
+        {'rate': 0.5, 'size': 1}
+    """
+    found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__ if isinstance(cls, type) else (cls,):
         if isinstance(cls, type) and "__init__" not in vars(base):
             continue
         parameters = inspect.signature(base).parameters.values()
-        names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in names]
+        found |= {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in found}
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
-    return names
+    return found
+
+
+def accepted(cls: Any) -> list[str]:
+    """The keywords that ``cls(...)`` takes; see :func:`parameters_of`."""
+    return list(parameters_of(cls))
 
 
 def check_params(cls: Any, params: Mapping[str, Any], what: str) -> None:

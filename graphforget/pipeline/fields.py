@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from graphforget.exceptions import InputError
-from graphforget.registry import nearest
+from graphforget.registry import nearest, parameters_of
 
 Lines = Mapping[tuple[str | int, ...], int]
 
@@ -154,11 +153,7 @@ def complete(
     Raises:
         InputError: Unknown parameter, missing parameter, or a value of the wrong type.
     """
-    signature = {
-        n: p
-        for n, p in inspect.signature(component).parameters.items()
-        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and n not in hidden
-    }
+    signature = {name: parameter for name, parameter in parameters_of(component).items() if name not in hidden}
     hints = _hints(component)
     for name, value in given.items():
         if name not in signature:
@@ -188,9 +183,19 @@ def _plain(value: Any) -> bool:
 
 
 def _hints(component: Callable[..., Any]) -> dict[str, Any]:
-    target = vars(component).get("__init__", component.__init__) if isinstance(component, type) else component  # type: ignore[misc]
+    """Types of a function's or of a class's parameters, those that it hands on to its bases included."""
+    if not isinstance(component, type):
+        return _hints_of(component)
+    found: dict[str, Any] = {}
+    for base in component.__mro__:
+        if "__init__" in vars(base):
+            found = _hints_of(vars(base)["__init__"]) | found
+    return found
+
+
+def _hints_of(function: Any) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(target)
+        return typing.get_type_hints(function)
     except (NameError, TypeError):  # hints that only exist for type checkers
         return {}
 

@@ -46,3 +46,16 @@ def test_what_is_wrong_is_said_in_a_sentence(given: dict, message: str) -> None:
 def test_hidden_parameters_are_not_offered() -> None:
     with pytest.raises(InputError, match="t.note: unknown key"):
         complete("t", Thing, {"width": 1, "note": "a"}, hidden=("note",))
+
+
+def test_what_a_class_hands_on_to_its_base_is_a_key_with_its_type() -> None:
+    class Base:
+        def __init__(self, *, size: int = 2) -> None: ...
+
+    class Derived(Base):
+        def __init__(self, *, rate: float = 0.5, **kwargs: object) -> None:
+            super().__init__(**kwargs)  # type: ignore[arg-type]
+
+    assert complete("part", Derived, {"size": 3}) == {"rate": 0.5, "size": 3}
+    with pytest.raises(InputError, match="part.size: expected a whole number, got 'many'"):
+        complete("part", Derived, {"size": "many"})
