@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from graphforget.base import FitLog, Task, Unlearner, UnlearnResult
 from graphforget.evaluation import evaluate
 from graphforget.exceptions import InputError
-from graphforget.requests import DeletionRequest, as_ids, show_ids
+from graphforget.requests import DeletionRequest
 from graphforget.tasks.make import make_task
 from graphforget.unlearners import METHODS
 from graphforget.unlearners.select import choose_method
@@ -146,37 +146,44 @@ def recommend(result: UnlearnResult, user_id: Any = None, *, names: Any = None, 
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """Items that came back.
+    """Items and users that came back.
 
     Attributes:
         model: The model with room for them, everything else as it was.
-        data: The data with the items under their new ids: content, and no interaction.
+        data: The data with them under their new ids: items with their content, users with their name, and no interaction.
         task: The task, for models of the new size.
         new_ids: The new id of every item by its old one.
+        new_users: The new id of every user by their old one.
     """
 
     model: nn.Module
     data: Any
     task: Task
     new_ids: Mapping[int, int]
+    new_users: Mapping[int, int]
 
 
-def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
-    """Take forgotten items back, as if they had never been there: under new ids, with their content and nothing else.
+def restore(
+    result: UnlearnResult, items: Any = None, *, users: Any = None, item_names: Any = None, user_names: Any = None, seed: int = 0
+) -> Restored:
+    """Take forgotten items and users back, as if they had never been there, under new ids.
 
-    Tables of users stay, tables of items grow by one row per item, drawn as a fresh model draws it. The old slots stay empty, so
-    nothing of the past can be read through them. What the items were is read from the first data; their interactions are not,
-    nor is a modality that a request of its own took from them. The restored data are a new beginning: they know nothing of what
-    was forgotten before.
+    Tables grow by one row per item and user, drawn as a fresh model draws it; all else stays. The old slots stay empty, so
+    nothing of the past can be read through them. What an item was is read from the first data, its interactions are not, nor is a
+    modality that a request of its own took from it. A user signs up anew: they keep their name, and nothing that was known of
+    them comes back. The restored data are a new beginning: they know nothing of what was forgotten before.
 
     Args:
-        result: A result that forgot the items.
-        items: [n] their old ids.
+        result: A result that forgot them.
+        items: [n] old ids of items.
+        users: [m] old ids of users.
+        item_names: The items' own names instead.
+        user_names: The users' own names instead.
         seed: Seed of the fresh rows.
 
     Raises:
-        InputError: Items that were not forgotten or are only suspended, that the result's first data do not hold any more, or a
-            model that cannot grow.
+        InputError: Nobody is named, items or users that were not forgotten or are only suspended, that the result's first data do
+            not hold any more, or a model that cannot grow.
 
     Example:
         >>> from graphforget.testing import tiny_case
@@ -184,7 +191,8 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
         >>> restored.new_ids, restored.data.num_items, restored.model.item_embedding.weight.shape[0]
         ({9: 20}, 21, 21)
     """
-    from graphforget.interactions import Interactions, add_items
+    from graphforget.interactions import Interactions
+    from graphforget.interactions.restore import bring_back
     from graphforget.models.resize import resized
 
     first, data = result.split.lineage.data, result.split.retain_data
@@ -192,38 +200,27 @@ def restore(result: UnlearnResult, items: Any, *, seed: int = 0) -> Restored:
         raise InputError(f"restore takes back items of a recommender; the result is of task '{result.task.name}'.")
     if result.serving.context == "original":
         raise InputError("nothing was forgotten, the items are only suspended: serve result.original on result.split.data again.")
-    ids = as_ids(items, "item")
-    unknown = ids[ids >= data.num_items]
-    if len(unknown) or bool(data.alive_items[ids].any()):
-        raise InputError(f"items {show_ids(unknown if len(unknown) else ids[data.alive_items[ids]])} were not forgotten.")
-    lost = ids[~first.alive_items[ids]]
-    if len(lost):
-        raise InputError(
-            f"items {show_ids(lost)} were forgotten before '{first.name}' as the result knows them: nothing says what they were."
-        )
+    wanted = {"item": _returning(data, "item", items, item_names), "user": _returning(data, "user", users, user_names)}
+    if not any(len(ids) for ids in wanted.values()):
+        raise InputError("say who comes back: items=[...], users=[...], item_names=[...] or user_names=[...].")
     modalities = result.split.lineage.request.modalities
-    features = {
-        name: table[ids].masked_fill(torch.isin(ids, modalities.get(name, ids[:0])).view(-1, 1), float("nan"))
-        for name, table in first.features.items()
-    }
-    attributes = {
-        name: [[one.values[v] for v in one.pairs[one.pairs[:, 0] == item, 1].tolist()] for item in ids.tolist()]
-        for name, one in first.attributes.items()
-        if name in data.attributes
-    }
-    grown, slots = add_items(
-        data,
-        len(ids),
-        features=features,
-        attributes=attributes,
-        item_names=None if first.item_names is None else [first.item_names[item] for item in ids.tolist()],
-    )
-    model = resized(result.model, slots, seed=seed)
+    back = bring_back(first, data, modalities, items=wanted["item"], users=wanted["user"])
+    model = result.model
+    for slots in back.slots:
+        model = resized(model, slots, seed=seed)
     task = copy.copy(result.task)
     if task.build is None:
         task.template = model  # the old template makes models of the old size
-    new = torch.arange(data.num_items, grown.num_items).tolist()
-    return Restored(model, grown, task, dict(zip(ids.tolist(), new, strict=True)))
+    return Restored(model, back.data, task, back.new_items, back.new_users)
+
+
+def _returning(data: Any, kind: str, ids: Any, names: Any) -> Tensor:
+    """Old ids, from ids or names."""
+    if ids is not None and names is not None:
+        raise InputError(f"give {kind}s either by id or by name.")
+    if names is not None:
+        return torch.unique(data.user_ids(names) if kind == "user" else data.item_ids(names))
+    return torch.empty(0, dtype=torch.long) if ids is None else data.plain_ids(kind, ids)
 
 
 def run(

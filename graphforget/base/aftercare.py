@@ -26,9 +26,7 @@ _PROBE = 256  # training examples whose outputs tell which tables are read by ro
 _RENEW = 64  # batches at most from which batch-norm statistics are taken
 
 
-def clean_up(
-    model: nn.Module, before: nn.Module, task: Task, split: ForgetSplit, tags: Tags, *, seed: int
-) -> dict[str, Any]:
+def clean_up(model: nn.Module, before: nn.Module, task: Task, split: ForgetSplit, tags: Tags, *, seed: int) -> dict[str, Any]:
     """Mend ``model`` in place, and say what was done and what is left.
 
     Args:

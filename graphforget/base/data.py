@@ -12,6 +12,7 @@ from torch import Tensor
 
 from graphforget.base.memo import shared
 from graphforget.base.samples import Inputs, as_inputs, as_labels, as_parts, read_dataset
+from graphforget.base.tables import empty_table
 from graphforget.exceptions import InputError
 from graphforget.requests import DeletionRequest, Lineage, show_ids
 
@@ -207,7 +208,7 @@ class TensorData:
         """The same slots with ``ids`` emptied: inputs NaN (0 where they are integers), labels -1, out of every split."""
         y, alive = self.y.clone(), self.alive.clone()
         y[ids], alive[ids] = -1, False
-        emptied = {name: _emptied(table, ids) for name, table in self.tables.items()}
+        emptied = {name: empty_table(table, ids) for name, table in self.tables.items()}
         splits = {part: rows[alive[rows]] for part, rows in self.splits.items()}
         x: Inputs = emptied["x"] if isinstance(self.x, Tensor) else emptied
         return replace(self, x=x, y=y, alive=alive, splits=splits, lineage=lineage)
@@ -215,12 +216,6 @@ class TensorData:
 
 def _tables(x: Inputs) -> dict[str, Tensor]:
     return {"x": x} if isinstance(x, Tensor) else x
-
-
-def _emptied(table: Tensor, ids: Tensor) -> Tensor:
-    table = table.clone()
-    table[ids] = float("nan") if table.is_floating_point() else 0
-    return table
 
 
 def resolve_labels(request: DeletionRequest, kind: str, num_classes: int) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.base.memo import shared
+from graphforget.base.tables import empty_table, take_tables
 from graphforget.exceptions import InputError
-from graphforget.graphs.attached import checked_tables, empty_table, take_tables
+from graphforget.graphs.attached import checked_tables
 from graphforget.graphs.checks import (
     TARGET,
     checked_count,

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphforget.base.tables import empty_table, take_tables
 from graphforget.exceptions import InputError
-from graphforget.graphs.attached import empty_table, take_tables
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.edge_index import entry_order
 from graphforget.graphs.edge_lookup import places

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from graphforget.base.tables import plain
 from graphforget.exceptions import InputError
 from graphforget.requests import show_ids
 
@@ -14,14 +15,6 @@ from graphforget.requests import show_ids
 def is_sparse(x: Tensor) -> bool:
     """Whether x is a ``torch.sparse_csr`` matrix."""
     return x.layout == torch.sparse_csr
-
-
-def plain(tensor: Tensor) -> Tensor:
-    """Outside autograd, on the CPU, a bare ``torch.Tensor`` that knows its version; shares memory where it can."""
-    tensor = tensor.detach().cpu()
-    if type(tensor) is not Tensor:
-        tensor = tensor.as_subclass(Tensor)
-    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def as_features(x: Tensor, num_nodes: int, alive: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphforget.base.tables import take_tables
 from graphforget.exceptions import InputError
-from graphforget.graphs.attached import take_tables
 from graphforget.graphs.data import GraphData
 from graphforget.graphs.edge_index import entry_order, sorted_edges
 from graphforget.graphs.features import take_rows

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from graphforget.exceptions import InputError
+from graphforget.interactions.checks import RESERVED
 from graphforget.interactions.data import Interactions
 
 _PARTS = ("train", "val", "test", "canary")
@@ -23,7 +24,8 @@ def from_hetero(data: Any, *, user: str = "user", item: str = "item", name: str 
 
     Every edge is an interaction. Boolean masks ``train_mask``, ``val_mask``, ``test_mask`` and ``canary_mask`` on the edge store
     say which part it is in; without a ``train_mask`` what the others leave is for training. Floating-point matrices with one row
-    per item become features under their own names. Repeated edges count once.
+    per item become features under their own names, all other tensors with one row per user or item become ``user_data`` and
+    ``item_data``, and nodes whose ``alive`` is False are absent. Repeated edges count once; what edges have besides is noted.
 
     Args:
         data: A ``torch_geometric.data.HeteroData``.
@@ -56,19 +58,47 @@ def from_hetero(data: Any, *, user: str = "user", item: str = "item", name: str 
             rest &= ~mask
         held["train"] = rest
     count = {kind: int(data[kind].num_nodes) for kind in (user, item)}
-    features = {
-        str(key): value
-        for key, value in data[item].items()
-        if isinstance(value, Tensor) and value.dim() == 2 and len(value) == count[item] and value.is_floating_point()
-    }
+    features, beside, unread = {}, {user: {}, item: {}}, []  # type: ignore[var-annotated]
+    for kind in (user, item):
+        for key, value in data[kind].items():
+            if key in ("num_nodes", "alive"):
+                continue
+            rows = isinstance(value, Tensor) and value.layout == torch.strided and value.dim() and len(value) == count[kind]
+            if rows and kind == item and value.dim() == 2 and value.is_floating_point():
+                features[str(key)] = value
+            elif rows and str(key).isidentifier() and str(key) not in RESERVED:
+                beside[kind][str(key)] = value
+            else:
+                unread.append(f"{kind}.{key}")
+    known = ("edge_index", *(f"{part}_mask" for part in _PARTS))
+    unread += [f"edge.{key}" for key in dict(store.items()) if key not in known]
     splits = {part: pairs[held[part]] for part in _PARTS if part in held}
-    return Interactions.create(splits, num_users=count[user], num_items=count[item], name=name, features=features)
+    absent = {kind: (~alive).nonzero().view(-1) for kind in (user, item) if isinstance(alive := data[kind].get("alive"), Tensor)}
+    made = Interactions.create(
+        splits,
+        num_users=count[user],
+        num_items=count[item],
+        name=name,
+        features=features,
+        user_data=beside[user],
+        item_data=beside[item],
+        absent_users=_some(absent.get(user)),
+        absent_items=_some(absent.get(item)),
+    )
+    left = len(pairs) - sum(int(mask.sum()) for mask in held.values())
+    notes = [f"{left:,} of {len(pairs):,} edges are in no part, and are left out"] if left else []
+    notes += [f"not read of the HeteroData, as interactions have no place for it: {', '.join(unread)}"] if unread else []
+    return made.noted(*notes, warn=True)
+
+
+def _some(ids: Tensor | None) -> Any:
+    return () if ids is None or not len(ids) else ids
 
 
 def to_hetero(data: Interactions) -> Any:
     """A ``HeteroData`` with node types ``user`` and ``item`` and edges ``("user", "takes", "item")``, masks for the parts.
 
-    Features keep their names on the item store; ``alive`` marks of both node types say what is forgotten.
+    Features and further tables keep their names on the stores; ``alive`` marks of both node types say what is forgotten.
 
     Args:
         data: Interactions.
@@ -83,8 +113,9 @@ def to_hetero(data: Interactions) -> Any:
     result = HeteroData()
     result["user"].num_nodes, result["item"].num_nodes = data.num_users, data.num_items
     result["user"].alive, result["item"].alive = data.alive_users.clone(), data.alive_items.clone()
-    for key, table in data.features.items():
-        result["item"][key] = table.clone()
+    for kind, tables in (("item", data.features), ("user", data.user_data), ("item", data.item_data)):
+        for key, table in tables.items():
+            result[kind][key] = table.clone()
     store = result["user", "takes", "item"]
     parts = [(part, data.part(part)) for part in _PARTS if part != "canary" or part in data.splits]
     store.edge_index = torch.cat([pairs for _, pairs in parts]).t().contiguous()

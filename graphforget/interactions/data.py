@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,67 +12,24 @@ from torch import Tensor
 
 from graphforget.base import content_digest
 from graphforget.exceptions import InputError, say
+from graphforget.interactions.checks import (
+    alive_marks,
+    as_own_names,
+    as_side_tables,
+    check_disjoint,
+    clean_parts,
+    note_gaps,
+    sizes_of_parts,
+)
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
+from graphforget.interactions.positives import Positives
 from graphforget.registry import nearest
-from graphforget.requests import DeletionRequest, Lineage, OwnNames, as_ids, as_positions, resolve_names, show_ids
-from graphforget.requests.keys import KeySet, column_keys, key_columns, key_rows, row_keys
+from graphforget.requests import DeletionRequest, Lineage, OwnNames, as_positions, resolve_names
+from graphforget.requests.keys import row_keys
 from graphforget.requests.names import as_names
 
 # Of which entities the ids of a request consist.
 _PARTS = {"user": ("user",), "item": ("item",), "interaction": ("user", "item"), "modality": ("item",)}
-
-
-@dataclass(frozen=True, eq=False)
-class Positives:
-    """The items of every user in CSR form, for masking and for drawing negatives.
-
-    Attributes:
-        rowptr: [num_users + 1] int64; the items of user u are ``items[rowptr[u]:rowptr[u + 1]]``, ascending.
-        items: [n] int64.
-        num_items: Number of items.
-    """
-
-    rowptr: Tensor
-    items: Tensor
-    num_items: int
-
-    @classmethod
-    def from_pairs(cls, pairs: Tensor, num_users: int, num_items: int) -> Positives:
-        """From rows (user, item), [n, 2], in any order and without repetitions."""
-        sizes = (num_users, num_items)
-        keys = row_keys(pairs, sizes).sort().values
-        rowptr = torch.zeros(num_users + 1, dtype=torch.long)
-        rowptr[1:] = torch.bincount(pairs[:, 0], minlength=num_users).cumsum(0)
-        return cls(rowptr, key_columns(keys, sizes)[1], num_items)
-
-    @cached_property
-    def keys(self) -> Tensor:
-        """Key of every pair (see :meth:`Interactions.keys`), ascending, [n]."""
-        users = torch.repeat_interleave(torch.arange(len(self.rowptr) - 1), self.rowptr.diff())
-        return column_keys((users, self.items), self._sizes)
-
-    @property
-    def _sizes(self) -> tuple[int, int]:
-        return len(self.rowptr) - 1, self.num_items
-
-    def counts(self) -> Tensor:
-        """Number of items per user, [num_users]."""
-        return self.rowptr.diff()
-
-    @cached_property
-    def _set(self) -> KeySet:
-        return KeySet(self.keys, places=32, most=2**28)
-
-    def contains(self, user_id: Tensor, item_id: Tensor) -> Tensor:
-        """Whether each pair is among them, bool [n]."""
-        return self._set.contains(column_keys((user_id, item_id), self._sizes))
-
-    def of(self, user_id: Tensor) -> Tensor:
-        """Pairs (position in ``user_id``, item) of these users, [m, 2]: what a ranked list must leave out."""
-        start, count = self.rowptr[user_id], self.counts()[user_id]
-        rows = torch.repeat_interleave(torch.arange(len(user_id)), count)
-        within = torch.arange(len(rows)) - torch.repeat_interleave(count.cumsum(0) - count, count)
-        return torch.stack([rows, self.items[start[rows] + within]], 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +50,9 @@ class Interactions:
         attributes: What else is known of items, e.g. ``publisher``; see :class:`~graphforget.interactions.ItemAttribute`.
         user_names: The users' own names by id, where they have some; they are no part of the digest.
         item_names: The items' own names by id, likewise.
+        user_data: Further tables with one row per user, such as context features, by the names that models ask for (``age``);
+            rows of forgotten users are NaN, or 0 where the table holds integers.
+        item_data: Further tables with one row per item, likewise.
         notes: What a reader should know of how the data were read, in sentences; no part of the digest.
 
     Example:
@@ -113,6 +72,8 @@ class Interactions:
     attributes: Mapping[str, ItemAttribute] = field(default_factory=dict, repr=False)
     user_names: tuple[str, ...] | None = field(default=None, repr=False)
     item_names: tuple[str, ...] | None = field(default=None, repr=False)
+    user_data: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    item_data: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -127,6 +88,8 @@ class Interactions:
         attributes: Mapping[str, Any] | None = None,
         user_names: Sequence[Any] | None = None,
         item_names: Sequence[Any] | None = None,
+        user_data: Mapping[str, Any] | None = None,
+        item_data: Mapping[str, Any] | None = None,
         absent_users: Any = (),
         absent_items: Any = (),
     ) -> Interactions:
@@ -142,6 +105,8 @@ class Interactions:
             attributes: By name, one value (or a list of values, or None) per item, or an ``ItemAttribute``.
             user_names: The users' own names, [num_users].
             item_names: The items' own names, [num_items].
+            user_data: Further tables with one row per user, [num_users, ...] each, by the names that models ask for.
+            item_data: Further tables with one row per item, likewise.
             absent_users: Ids at which there is no user, such as the padding row 0 of some libraries: never trained on or served.
             absent_items: Ids at which there is no item: never a negative, never recommended.
 
@@ -149,41 +114,12 @@ class Interactions:
             InputError: No training pairs, a wrong shape or type, ids out of range, a pair in two parts, or features, attributes
                 or names that do not fit the items.
         """
-        if not isinstance(splits, Mapping) or "train" not in splits:
-            raise InputError(
-                "splits must be a mapping with at least 'train', for example "
-                "{'train': pairs, 'val': pairs, 'test': pairs} with pairs of shape [n, 2]."
-            )
-        clean: dict[str, Tensor] = {}
-        given = 0
-        for part, pairs in splits.items():
-            if part != "train" and torch.as_tensor(pairs).numel() == 0:
-                clean[part] = torch.empty((0, 2), dtype=torch.long)
-                continue
-            if torch.as_tensor(pairs).numel() == 0:
-                raise InputError("split 'train' is empty: a recommender needs at least one interaction to learn from.")
-            clean[part] = as_ids(pairs, "interaction")
-            given += len(pairs)  # type: ignore[arg-type]
+        clean, given = clean_parts(splits)
         every = torch.cat(list(clean.values()))
-        sizes = []
-        for column, (what, size) in enumerate((("user", num_users), ("item", num_items))):
-            largest = int(every[:, column].max())
-            if size is not None and largest >= size:
-                raise InputError(
-                    f"the interactions name {what} {largest}, but num_{what}s is {size}: ids must lie in 0..{size - 1}."
-                )
-            sizes.append(largest + 1 if size is None else int(size))
-        keys = row_keys(every, sizes).sort().values
-        twice = torch.unique(keys[1:][keys[1:] == keys[:-1]])
-        if len(twice):
-            raise InputError(
-                f"interactions {show_ids(key_rows(twice, sizes))} are in more than one split: keep each pair in one of "
-                f"{', '.join(clean)}."
-            )
-        alive_users, alive_items = (
-            _alive(what, size, gone, every[:, column])
-            for column, (what, size, gone) in enumerate((("user", sizes[0], absent_users), ("item", sizes[1], absent_items)))
-        )
+        sizes = sizes_of_parts(every, num_users, num_items)
+        check_disjoint(clean, sizes)
+        alive_users = alive_marks("user", sizes[0], absent_users, every[:, 0])
+        alive_items = alive_marks("item", sizes[1], absent_items, every[:, 1])
         gone = ~alive_items
         data = cls(
             clean,
@@ -197,8 +133,10 @@ class Interactions:
                 key: one.without(gone) if bool(gone.any()) else one
                 for key, one in as_attributes(attributes or {}, sizes[1]).items()
             },
-            user_names=_names("user", user_names, alive_users),
-            item_names=_names("item", item_names, alive_items),
+            user_names=as_own_names("user", user_names, alive_users),
+            item_names=as_own_names("item", item_names, alive_items),
+            user_data=as_side_tables("user", user_data, alive_users),
+            item_data=as_side_tables("item", item_data, alive_items),
         )
         if given > len(every):
             data = data.noted(f"{given - len(every):,} of {given:,} given interactions repeat another, and count once")
@@ -206,30 +144,14 @@ class Interactions:
             empty = int((table == 0).all(1).sum())
             if empty:
                 data = data.noted(f"{empty:,} items have a row of zeros in '{name_}'; a row of NaN says that an item lacks it")
-        gaps = [data._gaps(kind) for kind, size in (("user", num_users), ("item", num_items)) if size is None]
-        return data.noted(*(gap for gap in gaps if gap), warn=True)
-
-    def _gaps(self, kind: str) -> str | None:
-        """A note where there are ids that no interaction, feature, attribute or name knows."""
-        column, names = (0, self.user_names) if kind == "user" else (1, self.item_names)
-        alive = self.alive_users if kind == "user" else self.alive_items
-        known = ~alive if names is None else torch.ones_like(alive)
-        for pairs in self.splits.values():
-            known[pairs[:, column]] = True
-        if kind == "item":
-            for table in self.features.values():
-                known |= table.isfinite().all(1)
-            for one in self.attributes.values():
-                known[one.pairs[:, 0]] = True
-        unknown = (~known).nonzero().view(-1)
-        if not len(unknown):
-            return None
-        role = "may be recommended" if kind == "item" else "have nothing to learn from"
-        return (
-            f"ids of {kind}s run to {len(alive) - 1}, but nothing is known of {len(unknown):,} of them ({show_ids(unknown)}), "
-            f"which count as {kind}s and {role}: number {kind}s without gaps, as from_frame does, or pass absent_{kind}s=[...]; "
-            f"num_{kind}s= says that they exist"
-        )
+        unknown = []
+        if num_users is None:
+            unknown += note_gaps("user", alive_users, [every[:, 0]], data.user_names is not None)
+        if num_items is None:
+            known = [table.isfinite().all(1) for table in data.features.values()]
+            known += [one.pairs[:, 0] for one in data.attributes.values()]
+            unknown += note_gaps("item", alive_items, [every[:, 1], *known], data.item_names is not None)
+        return data.noted(*unknown, warn=True)
 
     @property
     def positives(self) -> Positives:
@@ -334,37 +256,12 @@ class Interactions:
     @cached_property
     def _digest(self) -> str:
         known = {name: (one.pairs, one.values) for name, one in self.attributes.items()}
+        beside = [dict(tables) for tables in (self.user_data, self.item_data)]
         return content_digest(
-            dict(self.splits), self.num_users, self.num_items, self.alive_users, self.alive_items, dict(self.features), known
+            *(dict(self.splits), self.num_users, self.num_items, self.alive_users, self.alive_items, dict(self.features), known),
+            *(beside if any(beside) else []),
         )
 
     def digest(self) -> str:
         """Content digest (sha256)."""
         return self._digest
-
-
-def _alive(what: str, size: int, absent: Any, used: Tensor) -> Tensor:
-    """Which ids stand for something, bool [size]."""
-    alive = torch.ones(size, dtype=torch.bool)
-    if not isinstance(absent, Tensor) and not len(absent):
-        return alive
-    gone = as_ids(absent, what)
-    if int(gone.max()) >= size:
-        raise InputError(f"absent_{what}s names {what} {int(gone.max())}, but there are {size} {what}s.")
-    alive[gone] = False
-    if bool((~alive[used]).any()):
-        raise InputError(f"{what}s {show_ids(torch.unique(used[~alive[used]]))} have interactions, and are said to be absent.")
-    return alive
-
-
-def _names(what: str, names: Sequence[Any] | None, alive: Tensor) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    if len(names) != len(alive):
-        raise InputError(f"{what}_names has {len(names)} names, but there are {len(alive)} {what}s.")
-    text = tuple(str(name) if there else "" for name, there in zip(names, alive.tolist(), strict=True))
-    twice = [name for name, count in Counter(text).items() if name and count > 1]
-    if twice:
-        more = f" and {len(twice) - 1} more names stand twice" if len(twice) > 1 else ""
-        raise InputError(f"{text.count(twice[0])} {what}s are named '{twice[0]}'{more}: give every {what} a name of its own.")
-    return text

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphforget.base.tables import empty_table
 from graphforget.exceptions import InputError
 from graphforget.interactions.data import Interactions
 from graphforget.registry import nearest
@@ -30,7 +31,7 @@ def check_entities(data: Interactions, ids: Tensor, kind: str) -> None:
 
 
 def remove_users(data: Interactions, ids: Any) -> Interactions:
-    """The same slots without these users and all of their interactions, in every part.
+    """The same slots without these users and all of their interactions, in every part; their rows of ``user_data`` are emptied.
 
     Args:
         data: Interactions.
@@ -48,13 +49,14 @@ def remove_users(data: Interactions, ids: Any) -> Interactions:
         alive_users=alive,
         splits={part: pairs[alive[pairs[:, 0]]] for part, pairs in data.splits.items()},
         user_names=_without_names(data.user_names, rows),
+        user_data={name: empty_table(table, rows) for name, table in data.user_data.items()},
     )
 
 
 def remove_items(data: Interactions, ids: Any) -> Interactions:
     """The same slots without these items and every interaction with them, in every part.
 
-    Their features become NaN and their attributes unknown; their own names go.
+    Their features become NaN, their rows of ``item_data`` empty, their attributes unknown; their own names go.
 
     Raises:
         InputError: Unknown or already forgotten items.
@@ -72,6 +74,7 @@ def remove_items(data: Interactions, ids: Any) -> Interactions:
         features={name: table.masked_fill(gone.view(-1, 1), float("nan")) for name, table in data.features.items()},
         attributes={name: one.without(gone) for name, one in data.attributes.items()},
         item_names=_without_names(data.item_names, rows),
+        item_data={name: empty_table(table, rows) for name, table in data.item_data.items()},
     )
 
 

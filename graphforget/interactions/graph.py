@@ -15,8 +15,9 @@ from torch import Tensor
 
 from graphforget.base.memo import Memo
 from graphforget.exceptions import InputError
-from graphforget.interactions.data import Interactions, Positives
+from graphforget.interactions.data import Interactions
 from graphforget.interactions.knn import NearestItems, nearest_items, without_items
+from graphforget.interactions.positives import Positives
 from graphforget.kernels import SparseGraph
 
 
@@ -47,6 +48,7 @@ class InteractionGraph:
         self.positives: Positives = data.positives
         self.live_items = data.alive_items.nonzero().view(-1)
         self._pairs, self._alive_items, self._features = data.splits["train"], data.alive_items, data.features
+        self._beside = {"user": data.user_data, "item": data.item_data}
         self._near: dict[tuple[str, int], NearestItems] = {}
         self._graphs: dict[tuple[str, int, bool], SparseGraph] = {}
         # Only what was found already is taken over; the rest of `before` may be freed.
@@ -113,6 +115,16 @@ class InteractionGraph:
             name: table.masked_fill(~self.content(name).view(-1, 1), 0.0).to(self.device)
             for name, table in sorted(self._features.items())
         }
+
+    @cached_property
+    def user_data(self) -> Mapping[str, Tensor]:
+        """The further tables with one row per user."""
+        return {name: table.to(self.device) for name, table in self._beside["user"].items()}
+
+    @cached_property
+    def item_data(self) -> Mapping[str, Tensor]:
+        """The further tables with one row per item."""
+        return {name: table.to(self.device) for name, table in self._beside["item"].items()}
 
     def content(self, name: str) -> Tensor:
         """Which items have content in a modality, bool [num_items], on the CPU."""

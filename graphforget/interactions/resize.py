@@ -1,4 +1,4 @@
-"""Changing the number of slots: a copy without dead ones, and room for new items. Everything else keeps ids where they are."""
+"""Changing the number of slots: a copy without dead ones, and room for new items and users. All else keeps ids where they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graphforget.base.tables import empty_table, take_tables
 from graphforget.exceptions import InputError
+from graphforget.interactions.checks import as_own_names, as_side_tables
 from graphforget.interactions.content import ItemAttribute, as_attributes, as_item_features
 from graphforget.interactions.data import Interactions
 from graphforget.requests.keys import unique_rows
@@ -81,6 +83,8 @@ def compact(data: Interactions) -> tuple[Interactions, Slots]:
         lineage=None,
         user_names=_chosen(data.user_names, slots.users),
         item_names=_chosen(data.item_names, slots.items),
+        user_data=take_tables(data.user_data, slots.users),
+        item_data=take_tables(data.item_data, slots.items),
     )
     return small, slots
 
@@ -92,6 +96,7 @@ def add_items(
     features: Mapping[str, Any] | None = None,
     attributes: Mapping[str, Sequence[Any]] | None = None,
     item_names: Sequence[Any] | None = None,
+    item_data: Mapping[str, Any] | None = None,
 ) -> tuple[Interactions, Slots]:
     """The same data with new items at the end, which nobody has taken: content is all that is known of them.
 
@@ -101,6 +106,7 @@ def add_items(
         features: By modality, [count, F]; a modality that is left out, or a row of NaN, is missing.
         attributes: By name, one value (or a list of values, or None) per new item.
         item_names: Their names.
+        item_data: Their rows of the further tables, [count, ...]; what is left out is empty.
 
     Returns:
         The data (a new beginning: without lineage), and the slots.
@@ -114,8 +120,7 @@ def add_items(
         >>> more.num_items, more.items_with("publisher", "Plume").tolist(), slots.items.tolist()
         (3, [0, 2], [0, 1, -1])
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise InputError(f"count must be a whole number of at least 1, got {count!r}.")
+    _check_count(count)
     for what, given, known in (("features", features, data.features), ("attributes", attributes, data.attributes)):
         for name in given or {}:
             if name not in known:
@@ -130,12 +135,6 @@ def add_items(
         tables[name] = torch.cat([table, rows])
     added = as_attributes(attributes or {}, count)
     joined = {name: _joined(one, added.get(name), data.num_items) for name, one in data.attributes.items()}
-    names = data.item_names
-    if names is not None:
-        given_names = [""] * count if item_names is None else [str(name) for name in item_names]
-        if len(given_names) != count:
-            raise InputError(f"item_names has {len(given_names)} names, but there are {count} new items.")
-        names = (*names, *given_names)
     size = data.num_items + count
     grown = replace(
         data,
@@ -143,11 +142,78 @@ def add_items(
         alive_items=torch.cat([data.alive_items, alive]),
         features=tables,
         attributes=joined,
-        item_names=names,
+        item_names=_with_names(data.item_names, item_names, count, "item"),
+        item_data=_with_rows(data.item_data, item_data, count, "item"),
         lineage=None,
     )
     items = torch.cat([torch.arange(data.num_items), torch.full((count,), -1)])
     return grown, Slots(torch.arange(data.num_users), items, data.num_users, data.num_items)
+
+
+def add_users(
+    data: Interactions, count: int, *, user_names: Sequence[Any] | None = None, user_data: Mapping[str, Any] | None = None
+) -> tuple[Interactions, Slots]:
+    """The same data with new users at the end, who have taken nothing yet.
+
+    Args:
+        data: Interactions.
+        count: Number of new users; their ids are ``data.num_users`` and up.
+        user_names: Their names.
+        user_data: Their rows of the further tables, [count, ...]; what is left out is empty.
+
+    Returns:
+        The data (a new beginning: without lineage), and the slots.
+
+    Raises:
+        InputError: No user, names of others, or rows of a kind or shape that the data does not have.
+
+    Example:
+        >>> data = Interactions.create({"train": [[0, 0], [1, 1]]}, user_names=["ann", "bob"])
+        >>> more, slots = add_users(data, 1, user_names=["cas"])
+        >>> more.num_users, more.user_ids("cas").tolist(), slots.users.tolist()
+        (3, [2], [0, 1, -1])
+    """
+    _check_count(count)
+    grown = replace(
+        data,
+        num_users=data.num_users + count,
+        alive_users=torch.cat([data.alive_users, torch.ones(count, dtype=torch.bool)]),
+        user_names=_with_names(data.user_names, user_names, count, "user"),
+        user_data=_with_rows(data.user_data, user_data, count, "user"),
+        lineage=None,
+    )
+    users = torch.cat([torch.arange(data.num_users), torch.full((count,), -1)])
+    return grown, Slots(users, torch.arange(data.num_items), data.num_users, data.num_items)
+
+
+def _check_count(count: Any) -> None:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InputError(f"count must be a whole number of at least 1, got {count!r}.")
+
+
+def _with_names(names: tuple[str, ...] | None, new: Sequence[Any] | None, count: int, kind: str) -> tuple[str, ...] | None:
+    """The names with those of new users or items behind them, "" where they have none."""
+    if names is None:
+        return None
+    added = [""] * count if new is None else [str(name) for name in new]
+    if len(added) != count:
+        raise InputError(f"{kind}_names has {len(added)} names, but there are {count} new {kind}s.")
+    return as_own_names(kind, [*names, *added], torch.ones(len(names) + count, dtype=torch.bool))
+
+
+def _with_rows(tables: Mapping[str, Tensor], new: Mapping[str, Any] | None, count: int, kind: str) -> dict[str, Tensor]:
+    """The tables with rows of new users or items below them, empty where none is given."""
+    rows = as_side_tables(kind, new or {}, torch.ones(count, dtype=torch.bool))
+    for name, given in rows.items():
+        if name not in tables:
+            raise InputError(f"{kind}_data['{name}'] is unknown: the data have {', '.join(sorted(tables)) or 'none'}.")
+        if given.shape[1:] != tables[name].shape[1:]:
+            raise InputError(
+                f"{kind}_data['{name}'] must have rows of shape {list(tables[name].shape[1:])}, as the data's; got "
+                f"{list(given.shape[1:])}."
+            )
+    empty = {name: empty_table(table.new_zeros(count, *table.shape[1:]), torch.arange(count)) for name, table in tables.items()}
+    return {name: torch.cat([table, rows.get(name, empty[name]).to(table.dtype)]) for name, table in tables.items()}
 
 
 def _joined(old: ItemAttribute, new: ItemAttribute | None, start: int) -> ItemAttribute:

@@ -49,6 +49,8 @@ def write_interactions(data: Interactions, path: str | Path) -> Path:
     tensors |= {"alive_users": data.alive_users, "alive_items": data.alive_items}
     tensors |= {f"feature.{name}": table for name, table in data.features.items()}
     tensors |= {f"attribute.{name}": one.pairs for name, one in data.attributes.items()}
+    tensors |= {f"user_data.{name}": table for name, table in data.user_data.items()}
+    tensors |= {f"item_data.{name}": table for name, table in data.item_data.items()}
     text = {
         "name": data.name,
         "values": {name: one.values for name, one in data.attributes.items()},
@@ -87,6 +89,8 @@ def read_interactions_file(path: Path) -> Interactions:
             name=text["name"],
             features=_named("feature.", tensors),
             attributes=attributes,
+            user_data=_named("user_data.", tensors),
+            item_data=_named("item_data.", tensors),
             user_names=text["user_names"],
             item_names=text["item_names"],
         )

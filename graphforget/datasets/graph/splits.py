@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from graphforget import seed as seeds
+from graphforget.base.tables import take_tables
 from graphforget.datasets.splits import stratified
 from graphforget.exceptions import InputError
 from graphforget.graphs import GraphData, both_directions
-from graphforget.graphs.attached import take_tables
 from graphforget.graphs.non_edges import draw_non_edges
 from graphforget.requests.keys import contains
 

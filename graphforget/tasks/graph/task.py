@@ -15,6 +15,7 @@ from graphforget.base.capabilities import accepts_sparse
 from graphforget.base.memo import Memo
 from graphforget.base.residue import Content, Gone, only_there
 from graphforget.base.stored import clear_caches
+from graphforget.base.tables import take_tables
 from graphforget.exceptions import InputError
 from graphforget.graphs import (
     GraphData,
@@ -27,7 +28,6 @@ from graphforget.graphs import (
     remove_nodes,
     take_rows,
 )
-from graphforget.graphs.attached import take_tables
 from graphforget.graphs.checks import TARGET
 from graphforget.kernels.sampling import per_hop
 from graphforget.requests import DeletionRequest, ForgetSplit, Lineage, View

@@ -141,7 +141,8 @@ class Recommendation(TrainableTask):
         After a deletion the nearest items found in the first data are edited instead of searched anew.
         """
         device = torch.device(device)
-        tensors = [data.splits["train"], data.alive_users, data.alive_items, *data.features.values()]
+        beside = [*data.user_data.values(), *data.item_data.values()]
+        tensors = [data.splits["train"], data.alive_users, data.alive_items, *data.features.values(), *beside]
         first = data.lineage.data if data.lineage is not None else None
 
         def make() -> InteractionGraph:
