@@ -134,7 +134,7 @@ def tiny_task(name: str) -> Task:
         return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, d.num_classes), recipe=_RECIPE)
     if task in ("node_regression", "node_multilabel"):
         width = {"node_regression": 2, "node_multilabel": 3}[task]
-        recipe = _RECIPE if task == "node_multilabel" else Recipe(epochs=60, lr=0.01, patience=None)
+        recipe = _RECIPE if task == "node_multilabel" else Recipe(epochs=60, lr=0.01, patience=60)
         return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, width), recipe=recipe)
     if task == "link_prediction":
         return TASKS[task](build=lambda d: models.GCN(NUM_FEATURES, 12, 8), recipe=_RECIPE)

@@ -79,8 +79,8 @@ class NodeMultilabel(NodeTask):
         return binary_logits(outputs, kind).view_as(outputs)
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """The label sets of the batch, dealt anew among its nodes: each is plausible, and few are right."""
-        return batch.replace(y=batch.y[torch.randperm(len(batch), generator=generator)])
+        """Every label is turned over: the only wrong answer there is for each."""
+        return batch.replace(y=1 - batch.y)
 
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Binary cross-entropy, averaged over the labels of a node."""

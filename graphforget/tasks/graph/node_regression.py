@@ -61,8 +61,11 @@ class NodeRegression(NodeTask):
         return outputs
 
     def relabel(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """The targets of the batch, dealt anew among its nodes: each is plausible, and hardly any is right."""
-        return batch.replace(y=batch.y[torch.randperm(len(batch), generator=generator)])
+        """Every node gets the target of another node of the batch: plausible, and not its own."""
+        order = torch.randperm(len(batch), generator=generator)
+        place = torch.empty_like(order)
+        place[order] = order.roll(1)
+        return batch.replace(y=batch.y[place])
 
     def loss(self, forward: Forward, batch: Batch, *, reduction: Literal["mean", "sum", "none"] = "mean") -> Tensor:
         """Squared error, averaged over the numbers of a node."""
