@@ -84,9 +84,13 @@ class TrainableTask(Task):
             InputError: A buffer that no reset touches has one row per node, user, item, sample or edge.
         """
         sizes = self.slots(data)
+        old = {one.name: one.tensor for one in stored(self.template)} if self.template is not None else {}
         for one in stored(model):
             if one.kind != "buffer" or not one.tensor.dim() or isinstance(one.owner, _NormBase):
                 continue
+            held = old.get(one.name)
+            if held is None or held.shape != one.tensor.shape or not torch.equal(held.to(one.tensor), one.tensor) or not held.any():
+                continue  # made anew
             kind = next((kind for kind, size in sizes.items() if size > 1 and one.tensor.size(0) == size), None)
             if kind is not None:
                 raise InputError(
