@@ -89,7 +89,8 @@ class TrainableTask(Task):
             if one.kind != "buffer" or not one.tensor.dim() or isinstance(one.owner, _NormBase):
                 continue
             held = old.get(one.name)
-            if held is None or held.shape != one.tensor.shape or not torch.equal(held.to(one.tensor), one.tensor) or not held.any():
+            same = held is not None and held.shape == one.tensor.shape and torch.equal(held.to(one.tensor), one.tensor)
+            if not same or not one.tensor.any():
                 continue  # made anew
             kind = next((kind for kind, size in sizes.items() if size > 1 and one.tensor.size(0) == size), None)
             if kind is not None:
