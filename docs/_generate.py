@@ -133,7 +133,6 @@ result = graphforget.unlearn(
 
 .. autoclass:: {cls.__name__}
    :no-members:
-   :no-show-inheritance:
 ```
 
 [All methods](../how-to/which-method.md)

@@ -36,9 +36,10 @@ autosummary_generate = False
 autodoc_typehints_format = "short"
 maximum_signature_line_length = 100
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True, "show-inheritance": False}
 # "Attributes:" sections as fields of the class: as entries of their own they would stand twice beside autodoc's members.
 napoleon_use_ivar = True
+napoleon_custom_sections = [("Class attributes", "params_style")]
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
@@ -58,6 +59,16 @@ def escape_bars(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lin
             lines[number] = "".join(p if p.endswith("`") else re.sub(r"(?<!\\)\|", r"\|", p) for p in parts)
 
 
+def untyped_returns(_app: Any, _what: str, _name: str, _obj: Any, _options: Any, lines: list[str]) -> None:
+    """Types stand in signatures, so a colon in the first line of "Returns:" belongs to the sentence; napoleon would take what is
+    before it for a type. A colon in front of the line says that there is none."""
+    for number, line in enumerate(lines[:-1]):
+        if line.strip() == "Returns:":
+            text = lines[number + 1].lstrip()
+            lines[number + 1] = f"{lines[number + 1][: -len(text)]}: {text}"
+
+
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", untyped_returns, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", escape_bars, priority=400)  # before napoleon

@@ -41,7 +41,7 @@ _RECORD = (
 
 
 def check_unlearner(method: str | type[Unlearner] | Unlearner, *, tasks: Iterable[str | TinyCase] | None = None) -> CheckReport:
-    """Run the contract of section "unlearners" over one method.
+    """Run the contract of methods over one method.
 
     Args:
         method: Registry key, class or instance. A key or class is tried with its ``test_params()[0]``.

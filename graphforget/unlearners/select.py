@@ -1,7 +1,6 @@
 """``method="auto"``: the method that our benchmarks put nearest to gold for a task and request.
 
-The choice looks at the task, the request and the model only, never at test data, a forget score or gold. The figures behind
-it are in ``docs/benchmarks``.
+The choice looks at the task, the request and the model only, never at test data, a forget score or gold.
 """
 
 from __future__ import annotations
