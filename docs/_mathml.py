@@ -9,6 +9,7 @@ Example:
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -26,7 +27,9 @@ def mathml(tex: str, *, block: bool = False) -> str:
     """
     if block and "\\\\" in toplevel_code(tex):
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
-    return str(latex2mathml.tex2mathml(tex, as_block=block)).strip()
+    formula = str(latex2mathml.tex2mathml(tex, as_block=block)).strip()
+    # The closing one of a pair of norm bars is as high as what it closes; the opening one would be as high as the line.
+    return re.sub(r'<mo class="math(open|close)">', r'<mo class="math\1" stretchy="false">', formula)
 
 
 def visit(writer: Any, node: nodes.Node) -> None:

@@ -36,7 +36,7 @@ autosummary_generate = False
 autodoc_typehints_format = "short"
 maximum_signature_line_length = 100
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 # "Attributes:" sections as fields of the class: as entries of their own they would stand twice beside autodoc's members.
 napoleon_use_ivar = True
 napoleon_custom_sections = [("Class attributes", "params_style")]

@@ -14,12 +14,18 @@ from graphforget.models.recommender.base import Encoded, GraphRecommender, check
 
 
 class BM3(GraphRecommender):
-    """Online vectors are a linear predictor of the propagated ones; targets are these with dropout, held fixed.
+    r"""Online vectors are a linear predictor of the propagated ones; targets are these with dropout, held fixed.
 
-    The data term of an interaction is ``(1 - cos(online user, target item)) + (1 - cos(online item, target user))``: it knows
-    no other item, so a reversed preference pushes the two apart (4 minus the term). The penalty aligns the predicted features of
-    items with the target item and with their own target, ``cl_weight`` times, and adds ``reg_weight`` times the mean norm of
-    the propagated tables; the task's L2 is not used. Scores are dot products of online vectors.
+    BM3 of Zhou et al. (WWW 2023, arXiv:2207.05969). With online vectors :math:`\bar u, \bar i` and target vectors
+    :math:`\dot u, \dot i`, the data term of an interaction is
+
+    .. math::
+
+        \bigl( 1 - \cos(\bar u, \dot i) \bigr) + \bigl( 1 - \cos(\bar i, \dot u) \bigr)
+
+    It knows no other item, so a reversed preference pushes the two apart (4 minus the term). The penalty aligns the predicted
+    features of items with the target item and with their own target, ``cl_weight`` times, and adds ``reg_weight`` times the
+    mean norm of the propagated tables; the task's L2 is not used. Scores are dot products of online vectors.
 
     Args:
         num_users: Number of users.

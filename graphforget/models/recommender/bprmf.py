@@ -12,7 +12,9 @@ from graphforget.exceptions import InputError
 
 
 class BPRMF(nn.Module):
-    """One vector per user and item; the score of a pair is their dot product (section 4.3.1).
+    """One vector per user and item; the score of a pair is their dot product.
+
+    Matrix factorisation for BPR (Rendle et al., UAI 2009, arXiv:1205.2618, section 4.3.1).
 
     Args:
         num_users: Number of users.

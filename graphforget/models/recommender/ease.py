@@ -55,12 +55,23 @@ class ItemScores:
 
 
 class EASE(nn.Module):
-    """Scores ``X B`` with the B of zero diagonal that minimises ``|X - XB|^2 + beta |F' - F'B|^2 + lambda |B|^2``.
+    r"""A linear item-item model with a closed form (Steck, WWW 2019, arXiv:1905.03375), with item content.
 
-    X are the training interactions of the data it is asked about, F [items, features] the items' unit-length features. With
-    ``G = X'X + beta F F' + lambda I`` and ``P = G^-1``, B is ``-P_ij / P_jj`` off the diagonal (Steck, eq. 8). P, in
-    double precision, is all the model keeps: items, users and pairs can be taken out of it exactly. It is symmetric, and rows
-    and columns of forgotten items are zero.
+    Scores are :math:`X B` with the B of zero diagonal that minimises
+
+    .. math::
+
+        \lVert X - X B \rVert^2 + \beta \, \lVert F^\top - F^\top B \rVert^2 + \lambda \lVert B \rVert^2
+
+    X are the training interactions of the data it is asked about, F [items, features] the items' unit-length features. Off the
+    diagonal B is (Steck, eq. 8)
+
+    .. math::
+
+        B_{ij} = -\frac{P_{ij}}{P_{jj}}, \qquad P = G^{-1}, \qquad G = X^\top X + \beta F F^\top + \lambda I
+
+    P, in double precision, is all the model keeps: items, users and pairs can be taken out of it exactly. It is symmetric, and
+    rows and columns of forgotten items are zero.
 
     Args:
         num_users: Number of users.

@@ -15,10 +15,12 @@ from graphforget.models.recommender.base import Encoded, GraphRecommender, check
 
 
 class FREEDOM(GraphRecommender):
-    """Id vectors propagated along interactions, plus item vectors propagated over frozen graphs of the k nearest items.
+    r"""Id vectors propagated along interactions, plus item vectors propagated over frozen graphs of the k nearest items.
+
+    FREEDOM of Zhou and Shen (ACM MM 2023, arXiv:2211.06924).
 
     In training the interactions are thinned out: each step keeps a share of ``1 - edge_dropout`` of them, drawn without
-    replacement in proportion to ``1 / sqrt(degree of the user * degree of the item)`` (the authors draw once per epoch). The
+    replacement in proportion to :math:`1 / \sqrt{d_u d_i}`, the degrees of user and item (the authors draw once per epoch). The
     penalty adds ``content_weight`` times BPR of the user's vector with projected features, per modality; the paper's objective
     has no L2 term, so the task's is not used.
 

@@ -16,13 +16,24 @@ _NUMBERS = 2**22  # entries of the dense blocks that are solved at once
 
 
 class IALS(nn.Module):
-    """Vectors p_u and q_i that minimise ``sum c_ui (x_ui - p_u q_i)^2 + lambda (|P|^2 + |Q|^2)`` over *all* pairs.
+    r"""Implicit ALS: weighted matrix factorisation over *all* pairs (Hu, Koren and Volinsky, ICDM 2008).
 
-    x is 1 for a training interaction and 0 else, with the confidence c = 1 + alpha for an interaction and 1 else (eq. 3). Given
-    Q, every p_u solves ``(Q'C_u Q + lambda I) p_u = Q'C_u x_u`` (eq. 4), where ``Q'C_u Q`` is ``Q'Q`` plus alpha times the sum of
-    ``q_i q_i'`` over the items of u, so that a sweep never looks at pairs without interaction. Users are solved in batches of
-    similar length by Cholesky factorisation. The tables are in double precision, so that the residual of these equations can
-    certify a solution.
+    Vectors of users and items minimise (their eq. 3)
+
+    .. math::
+
+        \sum_{u, i} c_{ui} \, (x_{ui} - p_u^\top q_i)^2 + \lambda \bigl( \lVert P \rVert^2 + \lVert Q \rVert^2 \bigr)
+
+    with x 1 for a training interaction and 0 else, and the confidence c = 1 + alpha for an interaction and 1 else. Given Q, every
+    :math:`p_u` solves (their eq. 4)
+
+    .. math::
+
+        (Q^\top C_u Q + \lambda I) \, p_u = Q^\top C_u x_u
+
+    where :math:`Q^\top C_u Q` is :math:`Q^\top Q` plus alpha times the sum of :math:`q_i q_i^\top` over the items of u, so that
+    a sweep never looks at pairs without interaction. Users are solved in batches of similar length by Cholesky factorisation.
+    The tables are in double precision, so that the residual of these equations can certify a solution.
 
     Users and items without interactions have the vector zero.
 

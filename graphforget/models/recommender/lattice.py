@@ -35,12 +35,17 @@ class _Searched:
 
 
 class LATTICE(GraphRecommender):
-    """Propagated id vectors, plus normalised item vectors from graphs of the k nearest items by raw and by projected features.
+    r"""Propagated id vectors, plus normalised item vectors from graphs of the k nearest items by raw and by projected features.
 
-    The item graph is ``sum over modalities of w_m (mix * raw_m + (1 - mix) * learned_m)`` with w the softmax of trained weights.
-    Who the neighbours by projected features are is searched anew every ``refresh`` training passes (the authors: once per epoch)
-    and on every new state of the weights in evaluation; their similarities are computed in every pass, with gradients. The
-    regulariser is on final vectors.
+    LATTICE of Zhang et al. (ACM MM 2021, arXiv:2104.09036). The item graph is, over the modalities m,
+
+    .. math::
+
+        \sum_m w_m \bigl( \text{mix} \cdot \text{raw}_m + (1 - \text{mix}) \cdot \text{learned}_m \bigr)
+
+    with w the softmax of trained weights. Who the neighbours by projected features are is searched anew every ``refresh``
+    training passes (the authors: once per epoch) and on every new state of the weights in evaluation; their similarities are
+    computed in every pass, with gradients. The regulariser is on final vectors.
 
     Args:
         num_users: Number of users.

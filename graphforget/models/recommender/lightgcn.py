@@ -9,9 +9,15 @@ from graphforget.models.recommender.base import Encoded, GraphRecommender, check
 
 
 class LightGCN(GraphRecommender):
-    """The mean of the layers ``(D^-1/2 A D^-1/2)^l`` of the id vectors, l = 0 .. ``num_layers`` (eq. 4 and 9).
+    r"""Propagation of id vectors along interactions, and nothing else (He et al., SIGIR 2020, arXiv:2002.02126).
 
-    The regulariser is on layer 0 (eq. 12).
+    The final vectors are the mean over layers l = 0 .. ``num_layers`` (their eq. 4 and 9)
+
+    .. math::
+
+        \frac{1}{L + 1} \sum_{l=0}^{L} (D^{-1/2} A D^{-1/2})^l \, E
+
+    of the id vectors E. The regulariser is on layer 0 (their eq. 12).
 
     Args:
         num_users: Number of users.

@@ -23,9 +23,9 @@ from graphforget.models.recommender.base import (
 
 
 class MGCN(GraphRecommender):
-    """Multi-view graph convolution.
+    r"""Multi-view graph convolution (Yu et al., ACM MM 2023, arXiv:2308.03588).
 
-    - Purifier: item view of a modality ``q_i * sigmoid(W2 (W1 f_i))``, f_i the features with trained offsets.
+    - Purifier: item view of a modality :math:`q_i \odot \sigma(W_2 (W_1 f_i))`, :math:`f_i` the features with trained offsets.
     - Item view: ``num_item_layers`` steps over the modality's item-item graph of the k nearest items; user view: these, carried
       to users along their interactions.
     - Behaviour view ``content``: the mean of ``num_layers`` steps of id vectors along interactions.

@@ -44,6 +44,8 @@ class _Branch(nn.Module):
 class MMGCN(GraphRecommender):
     """The mean over modalities of graph networks with mean aggregation and id vectors added in every layer.
 
+    MMGCN of Wei et al. (ACM MM 2019, doi:10.1145/3343031.3351034).
+
     The regulariser is on the id vectors of the batch and on the whole table of preferences, as in the authors' code.
 
     Args:

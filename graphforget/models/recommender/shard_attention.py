@@ -12,11 +12,16 @@ from graphforget.exceptions import InputError
 
 
 class ShardAttention(nn.Module):
-    """One vector per user and item, put together from those that several models have for it.
+    r"""One vector per user and item, put together from those that several models have for it.
 
-    With the vector e_k of model k for a user, ``t_k = W_k e_k + b_k`` brings it into a common space, where
-    ``a_k = softmax_k(h^T relu(V t_k + c))`` weighs it: the user's vector is ``sum a_k t_k``. Items share W and b, and have their
-    own V, c and h. A score is the dot product of both.
+    The aggregation of RecEraser (Chen et al., WWW 2022, arXiv:2201.06820). With the vector :math:`e_k` of model k for a user,
+
+    .. math::
+
+        t_k = W_k e_k + b_k, \qquad a_k = \operatorname{softmax}_k \bigl( h^\top \operatorname{relu}(V t_k + c) \bigr)
+
+    bring it into a common space and weigh it there: the user's vector is :math:`\sum_k a_k t_k`. Items share W and b, and have
+    their own V, c and h. A score is the dot product of both.
 
     The tables of vectors are buffers, filled by :meth:`fill`; training moves the rest. At the start W is the identity.
 

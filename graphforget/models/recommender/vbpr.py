@@ -12,7 +12,9 @@ from graphforget.models.recommender.base import Encoded, GraphRecommender, need_
 
 
 class VBPR(GraphRecommender):
-    """Item vectors ``[q_i ; W f_i]`` with f_i the raw features of all modalities, user vectors of twice the length.
+    """Item vectors :math:`[q_i ; W f_i]` with :math:`f_i` the raw features of all modalities, user vectors of twice the length.
+
+    VBPR of He and McAuley (AAAI 2016, arXiv:1510.01784).
 
     The regulariser is on the whole vectors. The paper's bias terms are left out, as in the public toolbox.
 
