@@ -28,8 +28,8 @@ def mathml(tex: str, *, block: bool = False) -> str:
     if block and "\\\\" in toplevel_code(tex):
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
     formula = str(latex2mathml.tex2mathml(tex, as_block=block)).strip()
-    # The closing one of a pair of norm bars is as high as what it closes; the opening one would be as high as the line.
-    return re.sub(r'<mo class="math(open|close)">', r'<mo class="math\1" stretchy="false">', formula)
+    # Norm bars are as high as a letter. The converter gives that to the opening one only, and the closing one hangs too low.
+    return re.sub(r"<mo[^>]*>‖</mo>", '<mo stretchy="false">‖</mo>', formula)
 
 
 def visit(writer: Any, node: nodes.Node) -> None:
