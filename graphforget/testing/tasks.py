@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,28 +16,6 @@ from graphforget.requests import DeletionRequest, Target
 from graphforget.requests.target import Kind
 from graphforget.testing.report import CheckReport, NotApplicable, require
 from graphforget.testing.snapshots import data_state, predictions, random_state
-
-TASK_CHECKS = (
-    "parts",
-    "canonical ids",
-    "lineage",
-    "contexts",
-    "refusals",
-    "sides",
-    "repeatable batches",
-    "loss given a batch",
-    "batch in another context",
-    "shared forward",
-    "dead rows are NaN",
-    "wrong targets",
-    "fresh models",
-    "fit in place",
-    "own validation",
-    "short training",
-    "utility",
-    "region",
-    "data untouched",
-)
 
 
 def check_task(task: Task, data: Any, request: DeletionRequest) -> CheckReport:
@@ -62,31 +41,8 @@ def check_task(task: Task, data: Any, request: DeletionRequest) -> CheckReport:
     report = CheckReport(task.name)
     before = data_state(data)
     checks = _OneTask(task, data, request)
-    for name, method in zip(
-        TASK_CHECKS,
-        (
-            checks.parts,
-            checks.canonical,
-            checks.lineage,
-            checks.contexts,
-            checks.refusals,
-            checks.sides,
-            checks.batches,
-            checks.loss,
-            checks.rebatch,
-            checks.shared,
-            checks.dead_rows,
-            checks.relabel,
-            checks.new_model,
-            checks.fit,
-            checks.own_validation,
-            checks.short,
-            checks.utility,
-            checks.region,
-        ),
-        strict=False,
-    ):
-        report.run(name, task.name, request.summary(), method)
+    for name, check in _CHECKS.items():
+        report.run(name, task.name, request.summary(), partial(check, checks))
     report.run(
         "data untouched",
         task.name,
@@ -329,3 +285,27 @@ class _OneTask:
             torch.allclose(predictions(self.task, self.model, view), predictions(self.task, self.model, small), atol=1e-5),
             "outputs in the region differ from those in the whole",
         )
+
+
+# In the order in which they run.
+_CHECKS = {
+    "parts": _OneTask.parts,
+    "canonical ids": _OneTask.canonical,
+    "lineage": _OneTask.lineage,
+    "contexts": _OneTask.contexts,
+    "refusals": _OneTask.refusals,
+    "sides": _OneTask.sides,
+    "repeatable batches": _OneTask.batches,
+    "loss given a batch": _OneTask.loss,
+    "batch in another context": _OneTask.rebatch,
+    "shared forward": _OneTask.shared,
+    "dead rows are NaN": _OneTask.dead_rows,
+    "wrong targets": _OneTask.relabel,
+    "fresh models": _OneTask.new_model,
+    "fit in place": _OneTask.fit,
+    "own validation": _OneTask.own_validation,
+    "short training": _OneTask.short,
+    "utility": _OneTask.utility,
+    "region": _OneTask.region,
+}
+TASK_CHECKS = (*_CHECKS, "data untouched")

@@ -7,9 +7,11 @@ import os
 import pytest
 import torch
 
-from graphforget.base import Outcome, Prepared, Serving, Tags, Unlearner
+from graphforget.base import Outcome, Prepared, Recipe, Serving, Tags, TensorData, Unlearner
 from graphforget.exceptions import InputError
-from graphforget.testing import UNLEARNER_CHECKS, ContractError, TinyCase, check_unlearner, tiny_case
+from graphforget.requests import DeletionRequest
+from graphforget.tasks import TASKS, ImageClassification
+from graphforget.testing import UNLEARNER_CHECKS, ContractError, TinyCase, check_task, check_unlearner, tiny_case
 from graphforget.testing.report import CheckReport
 from graphforget.testing.unlearners import OneMethod
 from graphforget.unlearners import METHODS
@@ -274,6 +276,42 @@ def test_a_case_of_ones_own_can_be_given():
     skipped = {c.name: c.reason for c in report.checks if c.outcome == "not applicable"}
     assert "already forgotten" in skipped["sequence"]
     assert set(report.results) == {("image_classification", "class")}
+
+
+class TableRows(ImageClassification):
+    """A task that is in no registry, for a model of the author's own."""
+
+    name = "table_rows"
+
+
+class Steps(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(5, 7), torch.nn.Linear(7, 2)
+
+    def forward(self, x):
+        return self.last(self.first(x).tanh())
+
+
+@pytest.fixture(scope="module")
+def outside():
+    x = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    splits = {"train": torch.arange(28), "val": torch.arange(28, 34), "test": torch.arange(34, 40)}
+    task = TableRows(build=lambda d: Steps(), recipe=Recipe(epochs=5, lr=0.05, batch_size=8, patience=None))
+    data = TensorData.create(x, (x[:, 0] > 0).long(), splits)
+    assert not check_task(task, data, DeletionRequest.samples([2, 5])).failed
+    requests = {"rows": DeletionRequest.samples([2, 5]), "more rows": DeletionRequest.samples(range(10))}
+    return TinyCase.train(task, data, requests, (DeletionRequest.samples([7, 11]),))
+
+
+def test_a_method_a_task_and_data_from_outside_go_through_the_whole_contract(outside):
+    assert Good.tags.key not in METHODS and outside.task.name not in TASKS
+    report = check_unlearner(Good, tasks=[outside])
+    left_out = {c.name: c.reason for c in report.checks if c.outcome == "not applicable"}
+    assert set(left_out) == {"exact", "declared frozen"} and {c.name for c in report.checks} == set(UNLEARNER_CHECKS)
+    assert set(report.results) == {("table_rows", "rows"), ("table_rows", "more rows")}
+    with pytest.raises(ContractError, match="depend on forgotten content"):
+        check_unlearner(ReadsForgotten, tasks=[outside])
 
 
 def test_an_unsupported_task_is_still_checked_for_its_refusal():
