@@ -37,6 +37,7 @@ class IALSResolve(Unlearner):
 
     Example:
         >>> from graphforget.interactions import Interactions
+        >>> from graphforget.requests import DeletionRequest
         >>> from graphforget.tasks import Recommendation
         >>> data = Interactions.create({"train": [[0, 0], [0, 1], [1, 0], [1, 2], [2, 1], [2, 2]]})
         >>> task = Recommendation(build=lambda d: IALS(d.num_users, d.num_items, dim=2, regulariser=0.1))
