@@ -26,10 +26,10 @@ from torch.nn import functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from graphs import message_edges, power_law
-from provenance import provenance
 
 from graphforget import kernels
 from graphforget.kernels import SparseGraph
+from graphforget.sweeps.provenance import provenance
 
 NOT_MEASURED = "not measured on a GPU: no CUDA device"
 FULL = {"num_nodes": 169_343, "num_edges": 1_157_799, "max_degree": 13_000, "width": 64, "triples": 500_000, "repeats": 50}
