@@ -39,8 +39,8 @@ def test_a_killed_sweep_continues_where_it_stopped(tmp_path, own_methods) -> Non
     folder = tmp_path / "sweeps" / "small"
     child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
-        for _ in range(1200):
-            if (folder / "cells").is_dir() and files(folder):
+        for _ in range(12_000):  # as long as a busy machine needs
+            if child.poll() is not None or ((folder / "cells").is_dir() and files(folder)):
                 break
             time.sleep(0.05)
         os.kill(child.pid, signal.SIGKILL)
