@@ -1,6 +1,8 @@
-"""The command line: ``graphforget demo | run | unlearn | suspend | restore | recommend | evaluate | report | list | doctor``.
+"""The command line: ``graphforget demo | run | sweep | unlearn | suspend | restore | recommend | evaluate | report | list |
+doctor``.
 
-Exit codes: 0 done; 2 bad input, with one sentence on standard error; 3 the verdict is "insufficient".
+Exit codes: 0 done; 1 a sweep has cells without records; 2 bad input, with one sentence on standard error; 3 the verdict is
+"insufficient".
 """
 
 from __future__ import annotations

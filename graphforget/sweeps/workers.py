@@ -138,7 +138,7 @@ def run_in_workers(folder: Path, jobs: Sequence[Job], count: int, tell: Tell) ->
 def _hire(folder: Path) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, folder), daemon=True)
+    process = context.Process(target=_work, args=(theirs, folder))
     process.start()
     theirs.close()
     return _Worker(process, ours)

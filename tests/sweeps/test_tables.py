@@ -12,7 +12,7 @@ from graphforget.exceptions import InputError
 from graphforget.sweeps import read_records
 from graphforget.sweeps.frames import long_frame, question_tables, scores
 from graphforget.sweeps.ranks import critical_difference, mean_ranks, rank_figure, save_figure
-from graphforget.sweeps.tables import latex, markdown, overview, percent, render, slug, text_table
+from graphforget.sweeps.tables import latex, markdown, matrices, overview, percent, render, slug, text_table
 
 
 def record(role: str, label: str, seed: int, dp: float | None, *, data: str = "cora", **more: Any) -> dict[str, Any]:
@@ -93,6 +93,17 @@ def test_ranks_are_within_cells_and_a_question_counts_once() -> None:
     assert ranks.loc["a", "of"] == 4 and ranks.loc["a", "median score"] == pytest.approx(1.0)
     one = mean_ranks(records[:21])  # a single question: its seeds are the blocks
     assert one["critical difference"].iloc[0] == pytest.approx(critical_difference(3, 3))
+
+
+def test_methods_against_data_where_a_request_was_made_of_several() -> None:
+    records = [*cell(0, {"a": 0.1, "b": 0.2}), *cell(1, {"a": 0.3, "b": 0.2}), *cell(0, {"a": 0.1, "b": 0.4}, data="citeseer")]
+    records[1]["verdict"] = "insufficient"
+    (table,) = matrices(records).values()
+    assert list(table.columns) == ["method", "cora, gcn", "citeseer, gcn"]
+    assert table.set_index("method").loc["a"].tolist() == ["2.00x, 1/0/1", "1.00x, 1/0/0"]
+    assert table.method.tolist() == ["a", "b"]  # nearest on average first
+    assert matrices(cell(0, {"a": 0.1})) == {}
+    assert "**5 % of nodes**" in render(records) and "x" not in matrices(records, ["accuracy/test"])["5 % of nodes"].iloc[0, 1]
 
 
 def test_scores_are_the_largest_multiple_and_can_be_other_figures() -> None:
