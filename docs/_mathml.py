@@ -27,9 +27,12 @@ def mathml(tex: str, *, block: bool = False) -> str:
     """
     if block and "\\\\" in toplevel_code(tex):
         tex = f"\\begin{{aligned}}{tex}\\end{{aligned}}"
+    if re.search(r"frac\d", tex):
+        raise MathError("the converter reads '12' in a fraction as one number: write \\tfrac{1}{2}.")
     formula = str(latex2mathml.tex2mathml(tex, as_block=block)).strip()
-    # Norm bars are as high as a letter. The converter gives that to the opening one only, and the closing one hangs too low.
-    return re.sub(r"<mo[^>]*>‖</mo>", '<mo stretchy="false">‖</mo>', formula)
+    # Bars without a size of their own are as high as a letter. The converter says so of the opening one only.
+    bar = r"<mo(?![^>]*size)[^>]*>([|∣‖])</mo>"
+    return re.sub(bar, r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', formula)
 
 
 def visit(writer: Any, node: nodes.Node) -> None:

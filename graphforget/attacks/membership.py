@@ -59,14 +59,14 @@ def rmia(
 ) -> Tensor:
     r"""Robust membership inference, offline form (Zarifzadeh et al. 2024).
 
-    Let p(x) be a confidence of the attacked model and :math:`\bar p_{\text{out}}(x)` its mean over reference models that never
+    Let p(x) be a confidence of the attacked model and :math:`{\bar p}_{\text{out}}(x)` its mean over reference models that never
     saw x. The score is the share of population points z that x beats:
 
     .. math::
 
-        \Pr(x) = \tfrac12 \bigl( (1 + a) \, \bar p_{\text{out}}(x) + 1 - a \bigr), \qquad
-        \mathrm{LR}(x) = \frac{p(x)}{\Pr(x)}, \qquad
-        \text{score}(x) = \operatorname{share}_z \Bigl[ \frac{\mathrm{LR}(x)}{\mathrm{LR}(z)} \ge \gamma \Bigr]
+        \Pr(x) &= \tfrac{1}{2} \bigl( (1 + a) \, {\bar p}_{\text{out}}(x) + 1 - a \bigr) \\
+        \mathrm{LR}(x) &= \frac{p(x)}{\Pr(x)} \\
+        \text{score}(x) &= \operatorname{share}_z \Bigl[ \frac{\mathrm{LR}(x)}{\mathrm{LR}(z)} \ge \gamma \Bigr]
 
     with a the ``offline_a``. Sorting LR(z) makes it O((n + m) log m).
 

@@ -186,7 +186,7 @@ def js_divergence(kind: OutputKind, a: Tensor, b: Tensor) -> Tensor:
 
     .. math::
 
-        \tfrac12 \mathrm{KL}(p \parallel m) + \tfrac12 \mathrm{KL}(q \parallel m), \qquad m = \tfrac12 (p + q)
+        \tfrac{1}{2} \mathrm{KL}(p \parallel m) + \tfrac{1}{2} \mathrm{KL}(q \parallel m), \qquad m = \tfrac{1}{2} (p + q)
 
     Args:
         a: Outputs; shape as in the module's introduction.

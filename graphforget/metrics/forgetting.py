@@ -56,7 +56,7 @@ def abs_dp(kind: OutputKind, outputs: Tensor, reference: Tensor) -> Tensor:
 
     .. math::
 
-        \tfrac12 \sum_c \lvert p_c - q_c \rvert
+        \tfrac{1}{2} \sum_c \lvert p_c - q_c \rvert
 
     For two outcomes this is the difference of the probabilities of either.
 

@@ -91,7 +91,7 @@ def relative_gap(value: float, original: float, gold: Sequence[float]) -> float:
 
     .. math::
 
-        \frac{\text{value} - \overline{\text{gold}}}{\text{original} - \overline{\text{gold}}}
+        \frac{\text{value} - \text{mean gold}}{\text{original} - \text{mean gold}}
 
     NaN when original and gold do not differ: then the figure cannot tell forgetting from doing nothing.
     """
@@ -106,7 +106,7 @@ def z_gap(value: float, gold: Sequence[float]) -> float:
 
     .. math::
 
-        \frac{\text{value} - \overline{\text{gold}}}{s_{\text{gold}} / c_4(K) \cdot \sqrt{1 + 1/K}}, \qquad
+        \frac{\text{value} - \text{mean gold}}{s_{\text{gold}} / c_4(K) \cdot \sqrt{1 + 1/K}}, \qquad
         c_4(K) = \sqrt{\frac{2}{K - 1}} \, \frac{\Gamma(K / 2)}{\Gamma((K - 1) / 2)}
 
     with s the sample standard deviation of the K golds. Division by :math:`c_4` removes its downward bias under normality; the
